@@ -1,0 +1,102 @@
+//! What a checked configuration says to build.
+
+use std::path::PathBuf;
+
+use puna_api::{Api, CheckedConfig, ModelType, ProviderSpec};
+use serde_json::{Map, Value};
+
+use crate::{Position, ServerConfig};
+
+/// A configuration in which every name resolves. Building it touches files, sockets and devices for the first time.
+#[derive(Debug)]
+pub struct Plan {
+    /// The distribution's name: `image_name`, or `distro_name`.
+    pub name: String,
+    /// Where the distribution keeps its state: `~/.puna/distributions/<name>`. `PUNA_HOME` stands in for `~/.puna`. Not created yet.
+    pub state_dir: PathBuf,
+    /// The APIs to serve.
+    pub apis: Vec<Api>,
+    /// The providers to build, in the order of the file.
+    pub providers: Vec<ProviderPlan>,
+    /// The models that the file registers, in its order. Each one's provider is in `providers`.
+    pub models: Vec<ModelPlan>,
+    /// How to serve.
+    pub server: ServerConfig,
+    /// Providers whose id or type expanded to nothing, in the order of the file.
+    pub disabled: Vec<DisabledProvider>,
+    /// What the file asks for and this binary does not have. Empty unless [`Overrides::skip_missing`] allows to leave it out.
+    pub missing: Vec<MissingPart>,
+}
+
+/// A provider to build.
+#[derive(Debug)]
+pub struct ProviderPlan {
+    /// Its `provider_id`, unique in the plan.
+    pub id: String,
+    /// The APIs that the file lists it under.
+    pub apis: Vec<Api>,
+    /// The linked provider that answers to its `provider_type`.
+    pub spec: ProviderSpec,
+    /// Its `config`, accepted by the provider.
+    pub config: CheckedConfig,
+    /// The same as it stands in the file, variables expanded, each secret replaced by `********`.
+    pub shown: Value,
+}
+
+/// A model that the file registers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelPlan {
+    /// The id that clients use.
+    pub model_id: String,
+    /// A provider of the plan; or `all`, an alias without a prefix on the first provider that has the model.
+    pub provider_id: String,
+    /// The id that the provider knows it by; `auto` is the first one of this type that the provider lists. By default the model id.
+    pub provider_model_id: Option<String>,
+    /// What it is for.
+    pub model_type: ModelType,
+    /// What the file says about it, such as `embedding_dimension`.
+    pub metadata: Map<String, Value>,
+    /// Whether the model must be among those that the provider lists; `None` leaves it to the provider.
+    pub model_validation: Option<bool>,
+}
+
+/// A provider entry that expanded to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisabledProvider {
+    /// The id that it would have, if that can be told.
+    pub id: Option<String>,
+    /// The name of the API that it is listed under.
+    pub api: String,
+    /// Its `provider_type`.
+    pub provider_type: String,
+    /// The variables that would switch it on.
+    pub env: Vec<String>,
+    /// Whether this binary has the provider.
+    pub linked: bool,
+}
+
+/// Something that the file asks for and that this binary does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingPart {
+    /// Where in the configuration, such as `providers.safety`.
+    pub path: String,
+    /// Where in the file.
+    pub position: Option<Position>,
+    /// What is left out.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a command line says over the file and the environment.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// The port; 0 takes a free one.
+    pub port: Option<u16>,
+    /// The address to listen on.
+    pub host: Option<String>,
+    /// How many threads serve.
+    pub workers: Option<usize>,
+    /// Whether to start without the parts that this binary does not have. Parts that protect the server are never left out.
+    pub skip_missing: bool,
+}
