@@ -1,0 +1,34 @@
+#![doc = include_str!("../README.md")]
+
+mod context;
+mod error;
+mod host;
+mod inference;
+mod json;
+mod models;
+mod provider;
+mod rerank;
+mod secret;
+mod services;
+
+pub use context::{Principal, ProviderData, RequestContext, RequestContextBuilder};
+pub use error::{Error, ErrorKind, Result};
+pub use host::{Host, HostBuilder, Tasks};
+pub use inference::*;
+pub use json::{Json, JsonError};
+pub use models::{Health, HealthStatus, Model, ModelType, Models, ProviderModel};
+pub use provider::{Api, CheckedConfig, ConfigProblem, Provider, ProviderSpec, linked_by_inventory};
+pub use rerank::{
+    Rerank, RerankContentPart, RerankImageUrl, RerankInput, RerankRequest, RerankResponse, RerankResult, RerankTask,
+};
+pub use secret::Secret;
+pub use services::Services;
+
+/// A stream that can be sent to another thread and owns all it needs; dropping it cancels the work behind it.
+pub type BoxStream<T> = futures::stream::BoxStream<'static, T>;
+
+/// What [`register_provider!`] expands to. Not a stable interface.
+#[doc(hidden)]
+pub mod private {
+    pub use inventory;
+}

@@ -1,0 +1,61 @@
+//! What a provider serves.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Health, Inference, Models, Rerank};
+
+/// The capabilities that a provider built. Set those that it has; each is one object, shared by all requests.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct Services {
+    /// Chat completions, completions and embeddings.
+    pub inference: Option<Arc<dyn Inference>>,
+    /// Reranking.
+    pub rerank: Option<Arc<dyn Rerank>>,
+    /// Which models it can serve.
+    pub models: Option<Arc<dyn Models>>,
+    /// Whether it can serve right now.
+    pub health: Option<Arc<dyn Health>>,
+}
+
+impl Services {
+    /// Adds inference.
+    #[must_use]
+    pub fn with_inference(mut self, inference: Arc<dyn Inference>) -> Self {
+        self.inference = Some(inference);
+        self
+    }
+
+    /// Adds reranking.
+    #[must_use]
+    pub fn with_rerank(mut self, rerank: Arc<dyn Rerank>) -> Self {
+        self.rerank = Some(rerank);
+        self
+    }
+
+    /// Adds the list of models.
+    #[must_use]
+    pub fn with_models(mut self, models: Arc<dyn Models>) -> Self {
+        self.models = Some(models);
+        self
+    }
+
+    /// Adds the health check.
+    #[must_use]
+    pub fn with_health(mut self, health: Arc<dyn Health>) -> Self {
+        self.health = Some(health);
+        self
+    }
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services")
+            .field("inference", &self.inference.is_some())
+            .field("rerank", &self.rerank.is_some())
+            .field("models", &self.models.is_some())
+            .field("health", &self.health.is_some())
+            .finish()
+    }
+}
