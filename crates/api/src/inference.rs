@@ -30,12 +30,13 @@ mod usage;
 pub use capabilities::{Capabilities, Capability};
 pub use chat_chunk::{ChatCompletionChunk, ChatCompletionChunkChoice, ChatCompletionDelta};
 pub use chat_message::{
-    AssistantMessage, AudioReference, ChatMessage, FunctionMessage, OtherMessage, SystemMessage, ToolMessage, UserMessage,
+    AssistantMessage, AudioReference, ChatMessage, FunctionMessage, OtherMessage, SystemMessage, ToolMessage,
+    UserMessage,
 };
 pub use chat_options::{
-    AudioFormat, AudioOptions, CustomVoice, Modality, Prediction, PredictionKind, PromptCacheRetention, ReasoningEffort,
-    ServiceTier, StopSequences, StreamOptions, UserLocationKind, Verbosity, Voice, WebSearchContextSize, WebSearchLocation,
-    WebSearchOptions, WebSearchUserLocation,
+    AudioFormat, AudioOptions, CustomVoice, Modality, Prediction, PredictionKind, PromptCacheRetention,
+    ReasoningEffort, ServiceTier, StopSequences, StreamOptions, UserLocationKind, Verbosity, Voice,
+    WebSearchContextSize, WebSearchLocation, WebSearchOptions, WebSearchUserLocation,
 };
 pub use chat_request::ChatCompletionRequest;
 pub use chat_response::{
@@ -61,8 +62,8 @@ pub use response_format::{
 };
 pub use text_input::TextInput;
 pub use tool_call::{
-    CustomCall, CustomCallDelta, CustomToolCall, FunctionCall, FunctionCallDelta, FunctionToolCall, OtherToolCall, ToolCall,
-    ToolCallDelta,
+    CustomCall, CustomCallDelta, CustomToolCall, FunctionCall, FunctionCallDelta, FunctionToolCall, OtherToolCall,
+    ToolCall, ToolCallDelta,
 };
 pub use usage::{CompletionTokensDetails, CompletionUsage, PromptTokensDetails};
 

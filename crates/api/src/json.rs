@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_mistake_is_named_with_its_path() {
-        for (raw, path) in [("{\"at\":[1,\"x\"]}", "at[1]"), ("{\"at\":[1]} x", ""), ("", ""), ("[1", "")] {
+        for (raw, path) in [("{\"at\":[1,\"x\"]}", "at[1]"), ("{\"at\":[1]} x", ""), ("", ""), ("[1", "[0]")] {
             let error = Json::<Point>::from_bytes(raw.as_bytes()).into_value().unwrap_err();
             assert_eq!(error.path, path, "{raw}: {error}");
         }
