@@ -1,0 +1,311 @@
+//! Which model id leads to which provider.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use puna_api::{Error, Model, ModelType, ProviderModel, Result, Services};
+use puna_config::ModelPlan;
+
+use crate::suggestions::hint;
+
+/// The provider id in a registered model that stands for the first provider with a model of its type.
+const ANY_PROVIDER: &str = "all";
+/// The provider's model id that stands for the first listed model of its type.
+const FIRST_MODEL: &str = "auto";
+
+/// A provider that was built.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) provider_id: String,
+    /// Whether the models that it lists are all that it has; a remote service may have more.
+    pub(crate) lists_all: bool,
+    pub(crate) services: Services,
+}
+
+/// A model and the provider that serves it.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    pub(crate) model: Arc<Model>,
+    pub(crate) target: Arc<Target>,
+    /// Whether the model's type is known for certain.
+    certain: bool,
+}
+
+/// The models of a server. Reading takes no lock; whoever changes something replaces the whole table.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    table: ArcSwap<Table>,
+    sources: Mutex<Sources>,
+}
+
+/// What the table is made from.
+#[derive(Debug, Default)]
+struct Sources {
+    /// In the order of the configuration.
+    targets: Vec<Arc<Target>>,
+    registered: Vec<ModelPlan>,
+    listed: HashMap<String, Vec<ProviderModel>>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    targets: HashMap<String, Arc<Target>>,
+    routes: HashMap<String, Route>,
+    /// The models to show, by id.
+    models: BTreeMap<String, Arc<Model>>,
+}
+
+impl Registry {
+    pub(crate) fn new(registered: Vec<ModelPlan>) -> Self {
+        let sources = Sources { registered, ..Sources::default() };
+        Self { table: ArcSwap::from_pointee(sources.table()), sources: Mutex::new(sources) }
+    }
+
+    /// Adds a provider.
+    pub(crate) fn add_target(&self, target: Target) {
+        self.change(|sources| sources.targets.push(Arc::new(target)));
+    }
+
+    /// Replaces what a provider lists.
+    pub(crate) fn set_listed(&self, provider_id: &str, models: Vec<ProviderModel>) {
+        self.change(|sources| {
+            sources.listed.insert(provider_id.to_owned(), models);
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Sources)) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut sources);
+        self.table.store(Arc::new(sources.table()));
+    }
+
+    /// Every provider, in the order of the configuration.
+    pub(crate) fn targets(&self) -> Vec<Arc<Target>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).targets.clone()
+    }
+
+    /// The models to show, ordered by id.
+    pub(crate) fn models(&self) -> Vec<Arc<Model>> {
+        self.table.load().models.values().cloned().collect()
+    }
+
+    /// The route of a model id: a registered or listed one, or `provider_id/model` of a provider that may know more models than it listed.
+    pub(crate) fn route(&self, id: &str) -> Result<Route> {
+        let table = self.table.load();
+        if let Some(route) = table.routes.get(id) {
+            return Ok(route.clone());
+        }
+        if let Some((provider_id, provider_model_id)) = id.split_once('/')
+            && let Some(target) = table.targets.get(provider_id)
+            && !target.lists_all
+            && !provider_model_id.is_empty()
+        {
+            let model = Model {
+                id: id.to_owned(),
+                provider_id: provider_id.to_owned(),
+                provider_model_id: provider_model_id.to_owned(),
+                model_type: ModelType::default(),
+                metadata: serde_json::Map::new(),
+            };
+            return Ok(Route { model: Arc::new(model), target: Arc::clone(target), certain: false });
+        }
+        let hint = hint(id, table.models.keys().map(String::as_str));
+        Err(Error::not_found(format!("the model `{}` does not exist{hint}", shortened(id)))
+            .with_code("model_not_found")
+            .with_param("model"))
+    }
+
+    /// The route of a model id that must be of this type.
+    pub(crate) fn route_for(&self, id: &str, model_type: ModelType) -> Result<Route> {
+        let route = self.route(id)?;
+        if route.certain && route.model.model_type != model_type {
+            return Err(Error::invalid_request(format!(
+                "the model `{id}` is of type `{}`, and this operation needs one of type `{}`",
+                route.model.model_type.name(),
+                model_type.name()
+            ))
+            .with_param("model"));
+        }
+        Ok(route)
+    }
+}
+
+/// A name for a message, of a length that a reader can bear.
+fn shortened(id: &str) -> std::borrow::Cow<'_, str> {
+    const LONGEST: usize = 200;
+    match id.char_indices().nth(LONGEST) {
+        None => id.into(),
+        Some((end, _)) => format!("{}…", &id[..end]).into(),
+    }
+}
+
+impl Sources {
+    fn table(&self) -> Table {
+        let mut table = Table {
+            targets: self.targets.iter().map(|target| (target.provider_id.clone(), Arc::clone(target))).collect(),
+            ..Table::default()
+        };
+        for target in &self.targets {
+            for listed in self.listed.get(&target.provider_id).into_iter().flatten() {
+                let id = format!("{}/{}", target.provider_id, listed.provider_model_id);
+                table.add(
+                    Model {
+                        id,
+                        provider_id: target.provider_id.clone(),
+                        provider_model_id: listed.provider_model_id.clone(),
+                        model_type: listed.model_type,
+                        metadata: listed.metadata.clone(),
+                    },
+                    target,
+                    target.lists_all,
+                );
+            }
+        }
+        // What the operator registered stands above what a provider lists.
+        for registered in &self.registered {
+            if let Some((model, target)) = self.resolve(registered) {
+                table.add(model, target, true);
+            }
+        }
+        table
+    }
+
+    fn lists(&self, target: &Target, provider_model_id: &str) -> bool {
+        let listed = self.listed.get(&target.provider_id);
+        listed.is_some_and(|listed| listed.iter().any(|model| model.provider_model_id == provider_model_id))
+    }
+
+    /// A registered model, once its provider is there and, for `auto` and where the model must be among them, has listed its models.
+    fn resolve(&self, registered: &ModelPlan) -> Option<(Model, &Arc<Target>)> {
+        let first = |target: &Target| {
+            let listed = self.listed.get(&target.provider_id)?;
+            listed.iter().find(|model| model.model_type == registered.model_type)
+        };
+        let target = self.targets.iter().find(|target| match registered.provider_id.as_str() {
+            ANY_PROVIDER => first(target).is_some(),
+            provider_id => target.provider_id == provider_id,
+        })?;
+        let (provider_model_id, mut metadata) = match registered.provider_model_id.as_deref() {
+            Some(FIRST_MODEL) => {
+                let model = first(target)?;
+                (model.provider_model_id.clone(), model.metadata.clone())
+            }
+            Some(provider_model_id) => (provider_model_id.to_owned(), serde_json::Map::new()),
+            None => (registered.model_id.clone(), serde_json::Map::new()),
+        };
+        if registered.model_validation == Some(true) && !self.lists(target, &provider_model_id) {
+            return None;
+        }
+        metadata.extend(registered.metadata.clone());
+        let model = Model {
+            id: registered.model_id.clone(),
+            provider_id: target.provider_id.clone(),
+            provider_model_id,
+            model_type: registered.model_type,
+            metadata,
+        };
+        Some((model, target))
+    }
+}
+
+impl Table {
+    fn add(&mut self, model: Model, target: &Arc<Target>, certain: bool) {
+        let model = Arc::new(model);
+        let route = Route { model: Arc::clone(&model), target: Arc::clone(target), certain };
+        // A registered model answers under its full name too, where no other model has that name.
+        let full = format!("{}/{}", model.provider_id, model.provider_model_id);
+        if full != model.id {
+            self.routes.entry(full).or_insert_with(|| route.clone());
+        }
+        self.models.insert(model.id.clone(), Arc::clone(&model));
+        self.routes.insert(model.id.clone(), route);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(provider_id: &str, lists_all: bool) -> Target {
+        Target { provider_id: provider_id.to_owned(), lists_all, services: Services::default() }
+    }
+
+    fn listed(id: &str, model_type: ModelType) -> ProviderModel {
+        ProviderModel { provider_model_id: id.to_owned(), model_type, ..ProviderModel::default() }
+    }
+
+    fn registered(model_id: &str, provider_id: &str, provider_model_id: Option<&str>) -> ModelPlan {
+        ModelPlan {
+            model_id: model_id.to_owned(),
+            provider_id: provider_id.to_owned(),
+            provider_model_id: provider_model_id.map(ToOwned::to_owned),
+            model_type: ModelType::Llm,
+            metadata: serde_json::Map::new(),
+            model_validation: None,
+        }
+    }
+
+    fn registry() -> Registry {
+        let checked = ModelPlan { model_validation: Some(true), ..registered("checked", "vllm", Some("gone")) };
+        let registry = Registry::new(vec![
+            checked,
+            registered("fast", "vllm", Some("meta/llama-3")),
+            registered("any", "all", Some("auto")),
+            registered("early", "later", None),
+        ]);
+        registry.add_target(target("vllm", false));
+        registry.add_target(target("local", true));
+        registry.set_listed("vllm", vec![listed("meta/llama-3", ModelType::Llm), listed("guess", ModelType::Llm)]);
+        registry.set_listed("local", vec![listed("bert", ModelType::Embedding)]);
+        registry
+    }
+
+    #[test]
+    fn ids_and_aliases_lead_to_the_provider() {
+        let registry = registry();
+        for (id, provider_id, provider_model_id) in [
+            ("fast", "vllm", "meta/llama-3"),
+            ("any", "vllm", "meta/llama-3"),
+            ("vllm/meta/llama-3", "vllm", "meta/llama-3"),
+            ("vllm/not/listed", "vllm", "not/listed"),
+            ("local/bert", "local", "bert"),
+        ] {
+            let route = registry.route(id).unwrap();
+            assert_eq!(route.target.provider_id, provider_id, "{id}");
+            assert_eq!(route.model.provider_model_id, provider_model_id, "{id}");
+            assert_eq!(route.model.id, id);
+        }
+        let shown: Vec<String> = registry.models().iter().map(|model| model.id.clone()).collect();
+        assert_eq!(shown, ["any", "fast", "local/bert", "vllm/guess", "vllm/meta/llama-3"]);
+    }
+
+    #[test]
+    fn an_unknown_model_is_answered_with_near_names() {
+        let registry = registry();
+        for id in ["nothing", "local/nothing", "vllm/", "elsewhere/bert", "early", "checked", ""] {
+            let error = registry.route(id).unwrap_err();
+            assert_eq!(error.kind(), puna_api::ErrorKind::NotFound, "{id}");
+            assert_eq!((error.code(), error.param()), (Some("model_not_found"), Some("model")));
+        }
+        assert!(registry.route("fst").unwrap_err().message().contains("did you mean `fast`?"));
+        assert!(registry.route(&"é".repeat(5000)).unwrap_err().message().len() < 2000);
+    }
+
+    #[test]
+    fn only_a_type_that_is_known_for_certain_is_held_against_a_model() {
+        let registry = registry();
+        assert!(registry.route_for("vllm/guess", ModelType::Embedding).is_ok());
+        let error = registry.route_for("fast", ModelType::Embedding).unwrap_err();
+        assert!(error.message().contains("of type `llm`, and this operation needs one of type `embedding`"), "{error}");
+        assert!(registry.route_for("local/bert", ModelType::Llm).is_err());
+    }
+
+    #[test]
+    fn what_a_provider_lists_anew_replaces_what_it_listed() {
+        let registry = registry();
+        registry.set_listed("local", vec![listed("bge", ModelType::Embedding)]);
+        assert!(registry.route("local/bert").is_err());
+        assert!(registry.route("local/bge").is_ok());
+    }
+}

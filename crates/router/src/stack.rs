@@ -1,0 +1,205 @@
+//! The Stack itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use puna_api::{
+    Api, BoxStream, ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Completion, CompletionRequest,
+    EmbeddingsRequest, EmbeddingsResponse, Error, HealthStatus, Inference, InferenceRequest, Json, Model, ModelType,
+    RequestContext, RerankRequest, RerankResponse, RerankTask, Result,
+};
+use puna_config::Plan;
+use serde_json::Value;
+
+use crate::assembly::Assembly;
+use crate::registry::Registry;
+use crate::resources::Resources;
+use crate::routed::no_inference;
+use crate::tasks::TrackedTasks;
+
+/// How long a provider may take to say how it is.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A running set of providers, and the way to them. Cheap to clone; shared by all threads of a server.
+#[derive(Clone)]
+pub struct Stack(Arc<Fields>);
+
+struct Fields {
+    name: String,
+    registry: Arc<Registry>,
+    entries: Vec<ProviderEntry>,
+    tasks: TrackedTasks,
+}
+
+/// A provider as the configuration has it, once for each API that it serves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProviderEntry {
+    /// Its id.
+    pub provider_id: String,
+    /// Its type, as the configuration names it.
+    pub provider_type: String,
+    /// The API.
+    pub api: Api,
+    /// Its configuration, without secrets.
+    pub config: Value,
+}
+
+impl Stack {
+    /// Builds every provider of the plan. Must be called on the runtime that is to run background work.
+    pub async fn build(plan: Plan, resources: Resources) -> Result<Self> {
+        let tasks = TrackedTasks::new();
+        let registry = Arc::new(Registry::new(plan.models));
+        let entries = plan
+            .providers
+            .iter()
+            .flat_map(|provider| {
+                provider.apis.iter().map(|api| ProviderEntry {
+                    provider_id: provider.id.clone(),
+                    provider_type: provider.spec.provider_type.to_owned(),
+                    api: *api,
+                    config: provider.shown.clone(),
+                })
+            })
+            .collect();
+        let assembly = Assembly {
+            registry: Arc::clone(&registry),
+            tasks: Arc::new(tasks.clone()),
+            resources,
+            state_dir: plan.state_dir,
+            refresh_interval: plan.server.registry_refresh_interval,
+        };
+        assembly.build(plan.providers).await?;
+        Ok(Self(Arc::new(Fields { name: plan.name, registry, entries, tasks })))
+    }
+
+    /// The name of the distribution.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The model of this id. Fails as not found, with near names, when there is none.
+    pub fn model(&self, _context: &RequestContext, id: &str) -> Result<Arc<Model>> {
+        self.0.registry.route(id).map(|route| route.model)
+    }
+
+    /// Every model that is registered or listed, ordered by id.
+    pub fn models(&self, _context: &RequestContext) -> Vec<Arc<Model>> {
+        self.0.registry.models()
+    }
+
+    /// Every provider, in the order of the configuration.
+    pub fn providers(&self) -> &[ProviderEntry] {
+        &self.0.entries
+    }
+
+    /// How a provider is, with the reason where it is not well; `None` when there is no such provider.
+    pub async fn health(&self, provider_id: &str) -> Option<(HealthStatus, Option<String>)> {
+        let target = self.0.registry.targets().into_iter().find(|target| target.provider_id == provider_id)?;
+        let Some(health) = &target.services.health else {
+            return Some((HealthStatus::NotImplemented, None));
+        };
+        Some(match tokio::time::timeout(HEALTH_PATIENCE, health.check()).await {
+            Ok(Ok(())) => (HealthStatus::Ok, None),
+            Ok(Err(error)) => (HealthStatus::Error, Some(error.message().to_owned())),
+            Err(_) => (HealthStatus::Error, Some(format!("no answer within {} seconds", HEALTH_PATIENCE.as_secs()))),
+        })
+    }
+
+    fn inference<T>(
+        &self,
+        model: &str,
+        body: Json<T>,
+        model_type: ModelType,
+    ) -> Result<(Arc<dyn Inference>, InferenceRequest<T>)> {
+        let route = self.0.registry.route_for(model, model_type)?;
+        let inference = route.target.services.inference.clone().ok_or_else(|| no_inference(&route.target.provider_id))?;
+        Ok((inference, InferenceRequest { model: route.model, requested_model: model.into(), body }))
+    }
+
+    /// Answers a conversation. `model` is the id in the body.
+    pub async fn chat_completion(
+        &self,
+        context: &RequestContext,
+        model: &str,
+        body: Json<ChatCompletionRequest>,
+    ) -> Result<Json<ChatCompletion>> {
+        let (inference, request) = self.inference(model, body, ModelType::Llm)?;
+        inference.chat_completion(context, request).await
+    }
+
+    /// Answers a conversation piece by piece.
+    pub async fn chat_completion_stream(
+        &self,
+        context: &RequestContext,
+        model: &str,
+        body: Json<ChatCompletionRequest>,
+    ) -> Result<BoxStream<Result<Json<ChatCompletionChunk>>>> {
+        let (inference, request) = self.inference(model, body, ModelType::Llm)?;
+        inference.chat_completion_stream(context, request).await
+    }
+
+    /// Continues a text.
+    pub async fn completion(
+        &self,
+        context: &RequestContext,
+        model: &str,
+        body: Json<CompletionRequest>,
+    ) -> Result<Json<Completion>> {
+        let (inference, request) = self.inference(model, body, ModelType::Llm)?;
+        inference.completion(context, request).await
+    }
+
+    /// Continues a text piece by piece.
+    pub async fn completion_stream(
+        &self,
+        context: &RequestContext,
+        model: &str,
+        body: Json<CompletionRequest>,
+    ) -> Result<BoxStream<Result<Json<Completion>>>> {
+        let (inference, request) = self.inference(model, body, ModelType::Llm)?;
+        inference.completion_stream(context, request).await
+    }
+
+    /// Turns texts into vectors.
+    pub async fn embeddings(
+        &self,
+        context: &RequestContext,
+        model: &str,
+        body: Json<EmbeddingsRequest>,
+    ) -> Result<Json<EmbeddingsResponse>> {
+        let (inference, request) = self.inference(model, body, ModelType::Embedding)?;
+        inference.embeddings(context, request).await
+    }
+
+    /// Orders documents by relevance.
+    pub async fn rerank(
+        &self,
+        context: &RequestContext,
+        model: &str,
+        body: Json<RerankRequest>,
+    ) -> Result<RerankResponse> {
+        let route = self.0.registry.route_for(model, ModelType::Rerank)?;
+        let Some(rerank) = &route.target.services.rerank else {
+            return Err(Error::unsupported(format!(
+                "the provider `{}` of the model `{model}` does not rerank",
+                route.target.provider_id
+            ))
+            .with_param("model"));
+        };
+        rerank.rerank(context, RerankTask { model: Arc::clone(&route.model), body }).await
+    }
+
+    /// Ends background work, waiting this long for it. Requests must have ended before.
+    pub async fn shutdown(&self, grace: Duration) {
+        if !self.0.tasks.end(grace).await {
+            tracing::warn!("background work did not end within {grace:?}");
+        }
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stack").field("name", &self.0.name).finish_non_exhaustive()
+    }
+}
