@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+mod bpe;
+mod checkpoint;
+mod error;
+mod gguf;
+mod random;
+mod safetensors;
+mod shape;
+mod split;
+mod tokenizer;
+mod weights;
+mod write;
+
+pub use checkpoint::files;
+pub use error::Error;
+pub use gguf::gguf;
+pub use shape::{CONTEXT_LENGTH, VOCABULARY_SIZE};
+pub use write::{GGUF_FILE, write, write_gguf};
+
+#[cfg(test)]
+mod tests;
