@@ -1,0 +1,35 @@
+import os
+
+import openai
+import pytest
+
+
+@pytest.fixture(scope="session")
+def url():
+    return os.environ["PUNA_URL"]
+
+
+@pytest.fixture(scope="session")
+def client(url):
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=120) as client:
+        yield client
+
+
+def model_of(client, provider_id, model_type):
+    """The first listed model of a provider and type."""
+    for model in client.models.list():
+        metadata = model.to_dict()["custom_metadata"]
+        if (metadata["provider_id"], metadata["model_type"]) == (provider_id, model_type):
+            return model.id
+    raise AssertionError(f"no {model_type} of {provider_id} is listed: {[model.id for model in client.models.list()]}")
+
+
+@pytest.fixture(scope="session", params=["mistralrs", "llama-cpp-server"])
+def chat_model(request, client):
+    """The model in the server's own process, and the same one behind a remote provider."""
+    return model_of(client, request.param, "llm")
+
+
+@pytest.fixture(scope="session")
+def embedding_model(client):
+    return os.environ["EMBEDDING_MODEL"]
