@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use socket2::{Domain, Socket, Type};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 mod answer;
 mod body;
@@ -74,6 +74,8 @@ impl Default for StubSettings {
 struct State {
     settings: StubSettings,
     requests: Mutex<Vec<ReceivedRequest>>,
+    /// Changes with every request.
+    received: watch::Sender<()>,
     faults: Mutex<HashMap<String, Fault>>,
     framing: Mutex<Framing>,
 }
@@ -131,6 +133,15 @@ impl StubUpstream {
             .filter(|request| request.path == path)
             .cloned()
             .collect()
+    }
+
+    /// Resolves when there is a request to this path; at once when there was one.
+    pub async fn received(&self, path: &str) {
+        let mut count = self.state.received.subscribe();
+        while self.requests_to(path).is_empty() {
+            // The sender lives in this handle's state, so this cannot fail.
+            let _ = count.changed().await;
+        }
     }
 
     /// Makes every request to this path misbehave from now on.

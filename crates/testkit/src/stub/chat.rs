@@ -299,8 +299,8 @@ fn call_deltas(at: usize, call: &Call) -> Vec<(Value, Value)> {
 }
 
 fn chunk(model: &str, choices: Value, usage: Option<&Value>) -> Value {
-    let mut chunk =
-        json!({ "id": ID, "object": "chat.completion.chunk", "created": CREATED, "model": model, "choices": choices });
+    let mut chunk = json!({ "id": ID, "object": "chat.completion.chunk", "created": CREATED, "model": model });
+    chunk["choices"] = choices;
     if let Some(usage) = usage {
         chunk["usage"] = usage.clone();
     }

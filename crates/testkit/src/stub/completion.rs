@@ -161,8 +161,8 @@ fn token_logprobs(tokens: &[String], top: usize) -> Value {
 }
 
 fn envelope(model: &str, choices: Value, usage: Option<&Value>) -> Value {
-    let mut envelope =
-        json!({ "id": ID, "object": "text_completion", "created": CREATED, "model": model, "choices": choices });
+    let mut envelope = json!({ "id": ID, "object": "text_completion", "created": CREATED, "model": model });
+    envelope["choices"] = choices;
     if let Some(usage) = usage {
         envelope["usage"] = usage.clone();
     }

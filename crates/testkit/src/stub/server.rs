@@ -79,6 +79,7 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
         body: body.clone(),
         outcome,
     });
+    state.received.send_replace(());
     let fault = lock(&state.faults).get(&path).cloned();
     let framing = *lock(&state.framing);
 
@@ -111,7 +112,7 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
             Answer::Whole(body) => json_response(200, &body, progress),
             Answer::Refused(status, body) => json_response(status, &body, progress),
             Answer::Empty => response(200, [], Bytes::new(), progress),
-            Answer::Stream(chunks) => event_stream(chunks, fault, framing, progress),
+            Answer::Stream(chunks) => event_stream(chunks, fault.as_ref(), framing, progress),
         },
     }
 }
@@ -171,17 +172,17 @@ fn response<'a>(
 /// A stream of events, with what the fault does to it.
 fn event_stream(
     chunks: Box<dyn Iterator<Item = Value> + Send>,
-    fault: Option<Fault>,
+    fault: Option<&Fault>,
     framing: Framing,
     progress: Progress,
 ) -> Result<Response<StubBody>, Disconnect> {
     let events = chunks.map(|chunk| chunk.to_string());
     let done = || std::iter::once("[DONE]".to_owned());
     let (events, end): (Box<dyn Iterator<Item = String> + Send>, _) = match fault {
-        Some(Fault::DisconnectAfter(count)) => (Box::new(events.take(count)), End::Disconnect),
-        Some(Fault::StallAfter(count)) => (Box::new(events.take(count)), End::Stall),
-        Some(Fault::EndAfter(count)) => (Box::new(events.take(count)), End::Proper),
-        Some(Fault::MalformedChunkAfter(count)) => {
+        Some(Fault::DisconnectAfter(count)) => (Box::new(events.take(*count)), End::Disconnect),
+        Some(Fault::StallAfter(count)) => (Box::new(events.take(*count)), End::Stall),
+        Some(Fault::EndAfter(count)) => (Box::new(events.take(*count)), End::Proper),
+        Some(&Fault::MalformedChunkAfter(count)) => {
             let malformed = events.enumerate().map(move |(at, event)| {
                 if at == count {
                     event[..event.len() / 2].to_owned()
@@ -199,7 +200,7 @@ fn event_stream(
                 "code": 500,
             } });
             (
-                Box::new(events.take(count).chain([error.to_string()]).chain(done())),
+                Box::new(events.take(*count).chain([error.to_string()]).chain(done())),
                 End::Proper,
             )
         }
