@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+
+mod app;
+mod auth;
+mod body;
+mod call;
+mod cors;
+mod endpoint;
+mod error;
+mod head;
+mod json_depth;
+mod listen;
+mod openapi;
+mod pages;
+mod request_id;
+mod request_log;
+mod routes;
+mod serve;
+mod settings;
+mod sse;
+mod surface;
+
+pub use app::app;
+pub use cors::{CorsRules, CorsSettings};
+pub use listen::Listeners;
+pub use openapi::openapi;
+pub use serve::serve;
+pub use settings::{ApiKey, Limits, ServerSettings};

@@ -1,0 +1,179 @@
+//! Llama Stack's own operations, the OpenAPI document and the page.
+
+use http::StatusCode;
+use insta::{assert_json_snapshot, assert_snapshot};
+use serde_json::Value;
+
+use crate::client::Client;
+
+#[tokio::test]
+async fn the_server_tells_that_it_is_up_and_which_version() {
+    let client = Client::new().await;
+    assert_snapshot!(client.get("/v1/health").await.text(), @r#"{"status":"OK"}"#);
+    assert_eq!(
+        client.get("/v1/version").await.json()["version"],
+        env!("CARGO_PKG_VERSION")
+    );
+}
+
+#[tokio::test]
+async fn providers_are_shown_without_secrets() {
+    let client = Client::new().await;
+    let list = client.get("/v1/providers").await;
+    assert!(!list.text().contains("s3cret") && !list.text().contains("10.0.0.7"));
+    assert_json_snapshot!(list.json(), @r#"
+    {
+      "data": [
+        {
+          "api": "inference",
+          "provider_id": "scripted",
+          "provider_type": "inline::scripted",
+          "config": {
+            "token": "********"
+          },
+          "health": {
+            "status": "Error",
+            "message": "the script says that it is ill"
+          }
+        }
+      ]
+    }
+    "#);
+    assert_eq!(
+        client.get("/v1/providers/scripted").await.json(),
+        list.json()["data"][0]
+    );
+
+    let (status, param, code, message) = client.get("/v1/providers/other").await.error();
+    assert_eq!(
+        (status, param.as_deref(), code.as_deref()),
+        (404, Some("provider_id"), Some("provider_not_found"))
+    );
+    assert_eq!(message, "there is no provider `other`; there are `scripted`");
+}
+
+#[tokio::test]
+async fn routes_are_listed_with_their_providers() {
+    let client = Client::new().await;
+    let all = client.get("/v1/inspect/routes").await.json();
+    assert_json_snapshot!(all);
+    for (filter, expected) in [("v1", 10), ("v1alpha", 1), ("v1beta", 0), ("deprecated", 0)] {
+        let answer = client
+            .get(&format!("/v1/inspect/routes?api_filter={filter}"))
+            .await
+            .json();
+        assert_eq!(answer["data"].as_array().unwrap().len(), expected, "{filter}");
+    }
+    let (status, param, _, message) = client.get("/v1/inspect/routes?api_filter=v2").await.error();
+    assert_eq!((status, param.as_deref()), (400, Some("api_filter")));
+    assert!(message.contains("`v2`") && message.contains("`v1beta`"), "{message}");
+}
+
+#[tokio::test]
+async fn documents_are_reranked() {
+    let client = Client::new().await;
+    let sent =
+        r#"{"model":"scripted/ranker","query":"q","items":["a",{"type":"text","text":"b"}],"max_num_results":2}"#;
+    let answer = client.post("/v1alpha/inference/rerank", sent).await;
+    assert_snapshot!(answer.text(), @r#"{"data":[{"index":1,"relevance_score":0.25},{"index":0,"relevance_score":0.0}]}"#);
+
+    for (sent, expected) in [
+        (r#"{"model":"scripted/ranker","query":"q","items":[]}"#, "items"),
+        (r#"{"model":"scripted/ranker","items":["a"]}"#, "query"),
+        (
+            r#"{"model":"scripted/ranker","query":"q","items":["a"],"max_num_results":0}"#,
+            "max_num_results",
+        ),
+        (r#"{"model":"scripted/ranker","query":"q","items":["a",5]}"#, "items[1]"),
+    ] {
+        let (status, param, _, message) = client.post("/v1alpha/inference/rerank", sent).await.error();
+        assert_eq!((status, param.as_deref()), (400, Some(expected)), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn the_document_that_is_served_is_the_one_that_is_kept() {
+    let client = Client::new().await;
+    let answer = client.get("/openapi.json").await;
+    assert_eq!(answer.json(), puna_server::openapi());
+    assert_eq!(answer.json()["openapi"], "3.1.0");
+}
+
+/// What the document says and what is served come from one table; here the second is asked about the first.
+#[tokio::test]
+async fn every_documented_operation_is_served() {
+    let client = Client::new().await;
+    let document = puna_server::openapi();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (verb, _) in operations.as_object().unwrap() {
+            let path = path
+                .replace("{model}", "scripted/echo")
+                .replace("{provider_id}", "scripted");
+            let status = match verb.as_str() {
+                "get" => client.get(&path).await.status,
+                _ => client.post(&path, "{}").await.status,
+            };
+            let expected = if verb == "get" {
+                StatusCode::OK
+            } else {
+                StatusCode::BAD_REQUEST
+            };
+            assert_eq!(status, expected, "{verb} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_needs_nothing_from_elsewhere() {
+    let client = Client::new().await;
+    let page = client.get("/docs").await;
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(page.text().contains("openapi.json"));
+    assert!(!page.text().contains("http://") && !page.text().contains("https://"));
+}
+
+/// The answers of a running server against the document's own schemas, as far as required keys and unknown keys tell.
+#[tokio::test]
+async fn answers_have_the_keys_of_their_schemas() {
+    let client = Client::new().await;
+    let document = puna_server::openapi();
+    for path in [
+        "/v1/models",
+        "/v1/models/{model}",
+        "/v1/providers",
+        "/v1/health",
+        "/v1/version",
+        "/v1/inspect/routes",
+    ] {
+        let answer = client.get(&path.replace("{model}", "alias")).await.json();
+        let schema = &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+        check(&answer, schema, &document, path);
+    }
+}
+
+fn check(value: &Value, schema: &Value, document: &Value, place: &str) {
+    let schema = match schema["$ref"].as_str() {
+        Some(target) => document.pointer(&target[1..]).unwrap(),
+        None => schema,
+    };
+    if let (Some(items), Some(values)) = (schema.get("items"), value.as_array()) {
+        values.iter().for_each(|value| check(value, items, document, place));
+    }
+    if let (Some(properties), Some(object)) = (schema["properties"].as_object(), value.as_object()) {
+        for required in schema["required"].as_array().into_iter().flatten() {
+            assert!(
+                object.contains_key(required.as_str().unwrap()),
+                "{place}: {required} is missing"
+            );
+        }
+        for (key, value) in object {
+            match properties.get(key) {
+                Some(property) => check(value, property, document, &format!("{place}.{key}")),
+                None => assert!(
+                    schema["additionalProperties"] != false && schema.get("additionalProperties").is_some(),
+                    "{place}: {key} is not described"
+                ),
+            }
+        }
+    }
+}
