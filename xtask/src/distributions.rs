@@ -1,0 +1,116 @@
+//! `cargo xtask build-distro` and `cargo xtask run`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use puna_distro::{Artifacts, BuildSettings, OutputFolder, build as build_distribution};
+
+use crate::Result;
+use crate::args::{BuildArgs, RunArgs};
+use crate::workspace::Workspace;
+
+pub(crate) fn build(workspace: &Workspace, args: &BuildArgs) -> Result<Artifacts> {
+    let settings = BuildSettings {
+        workspace: workspace.root().to_owned(),
+        folder: folder(workspace, &args.distribution)?,
+        with: args.with.clone(),
+        features: args.features.clone(),
+        release: args.release,
+        generate_only: args.generate_only,
+        out: args.out.as_ref().map(std::path::absolute).transpose()?,
+        cargo: PathBuf::from("cargo"),
+    };
+    let start = Instant::now();
+    let artifacts = build_distribution(&settings, &mut |step| {
+        eprintln!("{:>7.1}s  {step}", start.elapsed().as_secs_f64());
+    })?;
+    match &artifacts.output {
+        None => println!("{}", artifacts.generated.display()),
+        Some(output) => show(&artifacts.name, output),
+    }
+    Ok(artifacts)
+}
+
+/// Builds the distribution with its defaults and hands back what is in the output folder.
+pub(crate) fn output(workspace: &Workspace, distribution: &str) -> Result<OutputFolder> {
+    let args = BuildArgs {
+        distribution: PathBuf::from(distribution),
+        with: Vec::new(),
+        out: None,
+        release: false,
+        features: Vec::new(),
+        generate_only: false,
+    };
+    build(workspace, &args)?
+        .output
+        .ok_or_else(|| "the build stopped before its output".into())
+}
+
+pub(crate) fn run(workspace: &Workspace, args: &RunArgs) -> Result {
+    let build_args = BuildArgs {
+        distribution: args.distribution.clone(),
+        with: Vec::new(),
+        out: None,
+        release: args.release,
+        features: args.features.clone(),
+        generate_only: false,
+    };
+    let output = build(workspace, &build_args)?
+        .output
+        .ok_or("the build stopped before its output")?;
+    let arguments = ["run".as_ref(), output.config.as_os_str()];
+    // In the caller's folder, because a model may be named by a relative path.
+    let here = Workspace::at(&std::env::current_dir()?);
+    become_server(here.command(&output.binary, arguments), &args.arguments)
+}
+
+/// Signals reach the server itself, because there is no process between it and the caller.
+#[cfg(unix)]
+fn become_server(command: crate::workspace::CommandLine, arguments: &[String]) -> Result {
+    Err(command.replace_this_process(arguments))
+}
+
+#[cfg(not(unix))]
+fn become_server(command: crate::workspace::CommandLine, arguments: &[String]) -> Result {
+    command.run_with(arguments.iter().map(String::as_str))
+}
+
+/// A folder as the caller sees it, or the distribution of this name.
+fn folder(workspace: &Workspace, given: &Path) -> Result<PathBuf> {
+    let named = workspace.path("distributions").join(given);
+    for candidate in [std::path::absolute(given)?, workspace.path(given), named] {
+        if candidate.join("build.yaml").is_file() {
+            return Ok(candidate);
+        }
+    }
+    let known: Vec<String> = names(workspace)?;
+    Err(format!(
+        "there is no {}/build.yaml, and the distributions here are {}",
+        given.display(),
+        known.join(", ")
+    )
+    .into())
+}
+
+/// The names of the distributions in this workspace, in order.
+pub(crate) fn names(workspace: &Workspace) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(workspace.path("distributions"))? {
+        let entry = entry?;
+        if entry.path().join("build.yaml").is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn show(name: &str, output: &OutputFolder) {
+    println!("distribution `{name}` is in {}", output.folder.display());
+    for provider in &output.description.providers {
+        println!(
+            "  {:<28} {} {}",
+            provider.provider_type, provider.crate_name, provider.crate_version
+        );
+    }
+}

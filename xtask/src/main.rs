@@ -1,0 +1,65 @@
+//! Puna's development commands: `cargo xtask help`.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command talks to whoever called it"
+)]
+
+mod args;
+mod codegen;
+mod distributions;
+mod new_provider;
+mod suite;
+mod tidy;
+mod workspace;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::workspace::Workspace;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    match run(Args::parse().command, &Workspace::here()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, workspace: &Workspace) -> Result {
+    match command {
+        Command::BuildDistro(args) => distributions::build(workspace, &args).map(|_| ()),
+        Command::Run(args) => distributions::run(workspace, &args),
+        Command::TinyModel { out, gguf } => tiny_model(workspace, out, gguf),
+        Command::NewProvider(args) => new_provider::write(workspace, &args),
+        Command::Tidy => tidy::check(workspace),
+        Command::Codegen(args) => codegen::run(workspace, &args),
+        Command::Bench { arguments } => workspace
+            .cargo(["run", "--quiet", "--release", "--package", "puna-bench", "--"])
+            .run_with(arguments.iter().map(String::as_str)),
+        Command::Test(args) => suite::run(workspace, &args),
+    }
+}
+
+fn tiny_model(workspace: &Workspace, out: Option<PathBuf>, gguf: bool) -> Result {
+    let out = match out {
+        Some(out) => out,
+        None => workspace.target()?.join("tiny-model"),
+    };
+    if gguf {
+        puna_tiny_model::write_gguf(&out)?;
+    } else {
+        puna_tiny_model::write(&out)?;
+    }
+    println!("{}", out.display());
+    Ok(())
+}

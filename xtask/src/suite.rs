@@ -1,0 +1,230 @@
+//! `cargo xtask test`: every check and test, in the order in which a mistake shows soonest.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::args::{CodegenArgs, TestArgs};
+use crate::workspace::Workspace;
+use crate::{Result, codegen, distributions, tidy};
+
+/// The engine's crate and the distributions that hold it. Everything else does without.
+const ENGINE: &str = "puna-provider-mistralrs";
+const WITHOUT_ENGINE: &[&str] = &["remote"];
+
+type Run = fn(&Suite<'_>) -> Result<Option<String>>;
+
+/// A step ends well, is left out for a reason, or fails.
+const STEPS: &[(&str, Run)] = &[
+    ("fmt", fmt),
+    ("tidy", |suite| done(tidy::check(suite.workspace))),
+    ("deny", deny),
+    ("clippy", clippy),
+    ("doc", doc),
+    ("doctest", doctest),
+    ("distributions", build_and_validate),
+    ("codegen", check_generated),
+    ("clients", clients),
+    ("nextest", nextest),
+];
+
+struct Suite<'a> {
+    workspace: &'a Workspace,
+    fast: bool,
+}
+
+struct Outcome {
+    step: &'static str,
+    time: Duration,
+    result: Result<Option<String>>,
+}
+
+pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result {
+    if let Some(unknown) = args
+        .only
+        .iter()
+        .find(|name| !STEPS.iter().any(|(step, _)| step == name))
+    {
+        let known: Vec<&str> = STEPS.iter().map(|(step, _)| *step).collect();
+        return Err(format!("there is no step `{unknown}`; there are {}", known.join(", ")).into());
+    }
+    let suite = Suite {
+        workspace,
+        fast: args.fast,
+    };
+    let mut outcomes = Vec::new();
+    for (step, run) in STEPS {
+        if !args.only.is_empty() && !args.only.iter().any(|name| name == step) {
+            continue;
+        }
+        println!("\n== {step}");
+        let start = Instant::now();
+        let result = run(&suite);
+        if let Err(error) = &result {
+            println!("error: {error}");
+        }
+        outcomes.push(Outcome {
+            step,
+            time: start.elapsed(),
+            result,
+        });
+    }
+    summarize(&outcomes)
+}
+
+fn summarize(outcomes: &[Outcome]) -> Result {
+    println!();
+    for Outcome { step, time, result } in outcomes {
+        let what = match result {
+            Ok(None) => "passed".to_owned(),
+            Ok(Some(left_out)) => format!("passed, but for {left_out}"),
+            Err(_) => "FAILED".to_owned(),
+        };
+        println!("{step:<14} {:>7.1}s  {what}", time.as_secs_f64());
+    }
+    let failed: Vec<&str> = outcomes
+        .iter()
+        .filter(|it| it.result.is_err())
+        .map(|it| it.step)
+        .collect();
+    println!(
+        "steps: {} passed, {} failed",
+        outcomes.len() - failed.len(),
+        failed.len()
+    );
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("failed: {}", failed.join(", ")).into())
+    }
+}
+
+fn done(result: Result) -> Result<Option<String>> {
+    result.map(|()| None)
+}
+
+impl Suite<'_> {
+    /// The packages that a cargo command is about.
+    fn packages(&self) -> &'static [&'static str] {
+        if self.fast {
+            &["--workspace", "--exclude", ENGINE]
+        } else {
+            &["--workspace"]
+        }
+    }
+}
+
+fn fmt(suite: &Suite<'_>) -> Result<Option<String>> {
+    done(suite.workspace.cargo(["fmt", "--all", "--check"]).run())
+}
+
+fn clippy(suite: &Suite<'_>) -> Result<Option<String>> {
+    let arguments = [
+        &["clippy"],
+        suite.packages(),
+        &["--all-targets", "--", "--deny", "warnings"],
+    ]
+    .concat();
+    done(suite.workspace.cargo(arguments).run())
+}
+
+fn doc(suite: &Suite<'_>) -> Result<Option<String>> {
+    let arguments = [&["doc"], suite.packages(), &["--no-deps", "--document-private-items"]].concat();
+    done(
+        suite
+            .workspace
+            .cargo(arguments)
+            .env("RUSTDOCFLAGS", "--deny warnings")
+            .run(),
+    )
+}
+
+fn doctest(suite: &Suite<'_>) -> Result<Option<String>> {
+    done(
+        suite
+            .workspace
+            .cargo([&["test", "--doc"], suite.packages()].concat())
+            .run(),
+    )
+}
+
+fn nextest(suite: &Suite<'_>) -> Result<Option<String>> {
+    if !suite.workspace.cargo(["nextest", "--version"]).succeeds() {
+        suite.workspace.cargo(["install", "--locked", "cargo-nextest"]).run()?;
+    }
+    done(
+        suite
+            .workspace
+            .cargo([&["nextest", "run"], suite.packages()].concat())
+            .run(),
+    )
+}
+
+/// Licences, sources, bans; and advisories where their database can be had.
+fn deny(suite: &Suite<'_>) -> Result<Option<String>> {
+    let workspace = suite.workspace;
+    if !workspace.cargo(["deny", "--version"]).succeeds() {
+        println!("cargo-deny is not here; installing it takes some minutes, once");
+        workspace.cargo(["install", "--locked", "cargo-deny"]).run()?;
+    }
+    workspace
+        .cargo(["deny", "--log-level", "error", "check", "bans", "licenses", "sources"])
+        .run()?;
+    if !workspace.cargo(["deny", "fetch", "db"]).succeeds() {
+        return Ok(Some(
+            "advisories: their database cannot be reached from here".to_owned(),
+        ));
+    }
+    done(
+        workspace
+            .cargo(["deny", "--log-level", "error", "check", "advisories"])
+            .run(),
+    )
+}
+
+fn distributions(suite: &Suite<'_>) -> Result<Vec<String>> {
+    let mut names = distributions::names(suite.workspace)?;
+    names.retain(|name| !suite.fast || WITHOUT_ENGINE.contains(&name.as_str()));
+    Ok(names)
+}
+
+/// Builds each distribution, and has its own binary check its own configuration.
+fn build_and_validate(suite: &Suite<'_>) -> Result<Option<String>> {
+    for name in distributions(suite)? {
+        let output = distributions::output(suite.workspace, &name)?;
+        suite
+            .workspace
+            .command(&output.binary, ["validate".as_ref(), output.config.as_os_str()])
+            .run()?;
+    }
+    Ok(suite.fast.then(|| "the distributions with the local engine".to_owned()))
+}
+
+fn check_generated(suite: &Suite<'_>) -> Result<Option<String>> {
+    let args = CodegenArgs { check: true };
+    if suite.fast {
+        codegen::run_without_engine(suite.workspace, &args)?;
+        return Ok(Some("what the local engine's provider has its say in".to_owned()));
+    }
+    done(codegen::run(suite.workspace, &args))
+}
+
+/// The client libraries that users have, against the starter distribution.
+fn clients(suite: &Suite<'_>) -> Result<Option<String>> {
+    if suite.fast {
+        return Ok(Some("all: they talk to the local engine".to_owned()));
+    }
+    let target = suite.workspace.target()?;
+    let model = target.join("tiny-model-gguf");
+    puna_tiny_model::write_gguf(&model)?;
+    let starter = distributions::output(suite.workspace, "starter")?;
+    let arguments: [PathBuf; 7] = [
+        "tests/clients/run.py".into(),
+        "--distribution".into(),
+        starter.folder,
+        "--tiny-model".into(),
+        model,
+        "--work".into(),
+        target.join("clients"),
+    ];
+    done(suite.workspace.command("python3", arguments).run())
+}
