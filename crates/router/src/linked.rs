@@ -9,7 +9,10 @@ use puna_api::{Error, ProviderSpec, Result, linked_by_inventory};
 /// A crate that registers a provider but is missing in the table would be served in one build and silently absent in the next.
 pub fn check_linked(linked: &[ProviderSpec]) -> Result<()> {
     let registered: Vec<ProviderSpec> = linked_by_inventory().copied().collect();
-    let problems: Vec<String> = disagreements(linked, &registered).into_iter().chain(double_claims(linked)).collect();
+    let problems: Vec<String> = disagreements(linked, &registered)
+        .into_iter()
+        .chain(double_claims(linked))
+        .collect();
     match problems.as_slice() {
         [] => Ok(()),
         problems => Err(Error::configuration(problems.join("\n"))),
@@ -38,7 +41,11 @@ fn double_claims(linked: &[ProviderSpec]) -> Vec<String> {
     }
     // An alias gives way to a provider that has the name as its own, and two aliases of one name exclude each other.
     for spec in linked {
-        for alias in spec.aliases.iter().filter(|alias| !linked.iter().any(|other| other.provider_type == **alias)) {
+        for alias in spec
+            .aliases
+            .iter()
+            .filter(|alias| !linked.iter().any(|other| other.provider_type == **alias))
+        {
             claims.entry(alias).or_default().push(spec);
         }
     }
@@ -46,36 +53,69 @@ fn double_claims(linked: &[ProviderSpec]) -> Vec<String> {
         .into_iter()
         .filter(|(_, specs)| specs.len() > 1)
         .map(|(provider_type, specs)| {
-            let crates: Vec<String> =
-                specs.iter().map(|spec| format!("{} {}", spec.crate_name, spec.crate_version)).collect();
-            format!("the provider type {provider_type} is claimed by {}; leave one of them out of build.yaml", crates.join(" and "))
+            let crates: Vec<String> = specs
+                .iter()
+                .map(|spec| format!("{} {}", spec.crate_name, spec.crate_version))
+                .collect();
+            format!(
+                "the provider type {provider_type} is claimed by {}; leave one of them out of build.yaml",
+                crates.join(" and ")
+            )
         })
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use puna_provider_echo::PROVIDER as ECHO;
+    use puna_api::{Api, Host, Provider, Services};
 
     use super::*;
 
+    struct Door;
+
+    impl Provider for Door {
+        const TYPE: &'static str = "inline::door";
+        const SUMMARY: &'static str = "A door.";
+        const APIS: &'static [Api] = &[Api::Inference];
+        type Config = serde_json::Map<String, serde_json::Value>;
+
+        fn sample() -> Self::Config {
+            Self::Config::new()
+        }
+
+        async fn build(_: Self::Config, _: Host) -> Result<Services> {
+            Ok(Services::default())
+        }
+    }
+
+    puna_api::register_provider!(Door);
+
     #[test]
     fn the_table_and_the_inventory_must_agree() {
-        assert!(check_linked(&[ECHO]).is_ok());
+        assert!(check_linked(&[PROVIDER]).is_ok());
         let missing = check_linked(&[]).unwrap_err();
-        assert!(missing.message().contains("puna-provider-echo registers inline::echo"), "{missing}");
-        let foreign = ECHO.from_crate("somebody-else", "1.0.0");
-        let problems = disagreements(&[ECHO, foreign], &[ECHO]);
+        assert!(
+            missing.message().contains("puna-router registers inline::door"),
+            "{missing}"
+        );
+        let foreign = PROVIDER.from_crate("somebody-else", "1.0.0");
+        let problems = disagreements(&[PROVIDER, foreign], &[PROVIDER]);
         assert_eq!(problems.len(), 1);
-        assert!(problems[0].contains("the crate somebody-else, which did not register it"), "{problems:?}");
+        assert!(
+            problems[0].contains("the crate somebody-else, which did not register it"),
+            "{problems:?}"
+        );
     }
 
     #[test]
     fn two_crates_cannot_claim_one_type() {
-        let foreign = ECHO.from_crate("somebody-else", "1.0.0");
-        let problems = double_claims(&[ECHO, foreign]);
+        let foreign = PROVIDER.from_crate("somebody-else", "1.0.0");
+        let problems = double_claims(&[PROVIDER, foreign]);
         assert_eq!(problems.len(), 1);
-        assert!(problems[0].contains("inline::echo is claimed by puna-provider-echo"), "{problems:?}");
+        assert!(
+            problems[0].contains("inline::door is claimed by puna-router"),
+            "{problems:?}"
+        );
         assert!(problems[0].contains("somebody-else 1.0.0"), "{problems:?}");
     }
 }
