@@ -19,7 +19,7 @@ pub struct Description {
 /// A provider in a binary.
 #[derive(Debug, Clone, Deserialize)]
 pub struct LinkedProvider {
-    /// Its type, such as `inline::echo`.
+    /// Its type, such as `remote::example`.
     pub provider_type: String,
     /// The crate that it comes from.
     #[serde(rename = "crate")]
