@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// A snapshot of environment variables. Everything that depends on the environment takes one, so tests need not touch the process's own.
 #[derive(Clone, Default)]
@@ -9,6 +10,7 @@ pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
     /// The environment of this process. The only place in Puna that reads it. Variables that are not valid UTF-8 are left out.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn process() -> Self {
         Self(
             std::env::vars_os()
@@ -25,6 +27,12 @@ impl Environment {
     /// The value of a variable, if it is set and not empty.
     pub fn get_non_empty(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// Puna's own folder: `PUNA_HOME`, else `.puna` in the home folder. `None` when neither is known.
+    pub fn puna_home(&self) -> Option<PathBuf> {
+        let home = || self.get_non_empty("HOME").map(|home| Path::new(home).join(".puna"));
+        self.get_non_empty("PUNA_HOME").map(PathBuf::from).or_else(home)
     }
 
     /// All variables, by name.

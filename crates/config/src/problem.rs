@@ -16,7 +16,7 @@ pub struct Position {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The file, or another source of values such as `environment`.
+    /// The file, or another source of values such as `environment variable PUNA_PORT`.
     pub source: String,
     /// Where in the file, if it is known.
     pub position: Option<Position>,
@@ -26,13 +26,34 @@ pub struct Problem {
     pub message: String,
     /// What would be right, where that can be told.
     pub hint: Option<String>,
+    /// Whether it is no mistake but a part that this binary does not have, so that [`Overrides::skip_missing`](crate::Overrides) can leave it
+    /// out.
+    pub is_missing_part: bool,
 }
 
 /// Everything that is wrong in a configuration, in the order of the file. Never empty.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
+impl Problem {
+    /// A problem of a whole file.
+    pub(crate) fn of_whole(file: &str, message: impl Into<String>) -> Self {
+        Self {
+            source: file.to_owned(),
+            position: None,
+            path: String::new(),
+            message: message.into(),
+            hint: None,
+            is_missing_part: false,
+        }
+    }
+}
+
 impl Problems {
+    pub(crate) fn one(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+
     /// The problems, sorted by place. `None` when there are none.
     pub fn new(mut problems: Vec<Problem>) -> Option<Self> {
         problems.sort_by_key(|problem| (problem.position.is_none(), problem.position));
