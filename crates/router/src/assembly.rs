@@ -39,19 +39,30 @@ impl Assembly {
 
     async fn build_one(&self, provider: ProviderPlan) -> Result<()> {
         let ProviderPlan { id, spec, config, .. } = provider;
-        let mut host = Host::builder(id.clone(), self.state_dir.join("providers").join(&id), Arc::clone(&self.tasks));
+        let mut host = Host::builder(
+            id.clone(),
+            self.state_dir.join("providers").join(&id),
+            Arc::clone(&self.tasks),
+        );
         if spec.needs.contains(&Api::Inference) {
             let inference = Arc::new(RoutedInference(Arc::clone(&self.registry)));
             host = host.needs(Services::default().with_inference(inference));
         }
-        let services = spec.build(config, self.resources.add_to(host).build()).await.map_err(|error| {
-            let message = format!("failed to start the provider `{id}` ({}): {error}", spec.provider_type);
-            Error::new(error.kind(), message).with_source(error)
-        })?;
+        let services = spec
+            .build(config, self.resources.add_to(host).build())
+            .await
+            .map_err(|error| {
+                let message = format!("failed to start the provider `{id}` ({}): {error}", spec.provider_type);
+                Error::new(error.kind(), message).with_source(error)
+            })?;
         let models = services.models.clone();
         let inline = spec.provider_type.starts_with("inline::");
         let lists_all = inline && models.is_some();
-        self.registry.add_target(Target { provider_id: id.clone(), lists_all, services });
+        self.registry.add_target(Target {
+            provider_id: id.clone(),
+            lists_all,
+            services,
+        });
         if let Some(models) = models {
             let listing = Listing {
                 provider_id: id,
@@ -81,11 +92,18 @@ fn waves(mut waiting: Vec<ProviderPlan>) -> Result<Vec<Vec<ProviderPlan>>> {
             .flat_map(|provider| provider.apis.iter().map(|api| (provider.id.clone(), *api)))
             .collect();
         let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|provider| {
-            !provider.spec.needs.iter().any(|need| unbuilt.iter().any(|(id, api)| api == need && *id != provider.id))
+            !provider
+                .spec
+                .needs
+                .iter()
+                .any(|need| unbuilt.iter().any(|(id, api)| api == need && *id != provider.id))
         });
         if ready.is_empty() {
             let ids: Vec<String> = rest.iter().map(|provider| format!("`{}`", provider.id)).collect();
-            return Err(Error::configuration(format!("the providers {} need each other", ids.join(", "))));
+            return Err(Error::configuration(format!(
+                "the providers {} need each other",
+                ids.join(", ")
+            )));
         }
         waves.push(ready);
         waiting = rest;

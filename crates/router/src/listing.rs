@@ -27,9 +27,14 @@ impl Listing {
     /// Asks once.
     pub(crate) async fn refresh(&self) -> Result<usize> {
         let context = RequestContext::new(format!("list-models-{}", self.provider_id));
-        let models = tokio::time::timeout(PATIENCE, self.models.list_models(&context)).await.map_err(|_| {
-            Error::timeout(format!("the provider `{}` took too long to list its models", self.provider_id))
-        })??;
+        let models = tokio::time::timeout(PATIENCE, self.models.list_models(&context))
+            .await
+            .map_err(|_| {
+                Error::timeout(format!(
+                    "the provider `{}` took too long to list its models",
+                    self.provider_id
+                ))
+            })??;
         let count = models.len();
         self.registry.set_listed(&self.provider_id, models);
         Ok(count)

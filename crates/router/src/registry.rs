@@ -58,8 +58,14 @@ struct Table {
 
 impl Registry {
     pub(crate) fn new(registered: Vec<ModelPlan>) -> Self {
-        let sources = Sources { registered, ..Sources::default() };
-        Self { table: ArcSwap::from_pointee(sources.table()), sources: Mutex::new(sources) }
+        let sources = Sources {
+            registered,
+            ..Sources::default()
+        };
+        Self {
+            table: ArcSwap::from_pointee(sources.table()),
+            sources: Mutex::new(sources),
+        }
     }
 
     /// Adds a provider.
@@ -82,7 +88,11 @@ impl Registry {
 
     /// Every provider, in the order of the configuration.
     pub(crate) fn targets(&self) -> Vec<Arc<Target>> {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner).targets.clone()
+        self.sources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .targets
+            .clone()
     }
 
     /// The models to show, ordered by id.
@@ -108,12 +118,18 @@ impl Registry {
                 model_type: ModelType::default(),
                 metadata: serde_json::Map::new(),
             };
-            return Ok(Route { model: Arc::new(model), target: Arc::clone(target), certain: false });
+            return Ok(Route {
+                model: Arc::new(model),
+                target: Arc::clone(target),
+                certain: false,
+            });
         }
         let hint = hint(id, table.models.keys().map(String::as_str));
-        Err(Error::not_found(format!("the model `{}` does not exist{hint}", shortened(id)))
-            .with_code("model_not_found")
-            .with_param("model"))
+        Err(
+            Error::not_found(format!("the model `{}` does not exist{hint}", shortened(id)))
+                .with_code("model_not_found")
+                .with_param("model"),
+        )
     }
 
     /// The route of a model id that must be of this type.
@@ -143,7 +159,11 @@ fn shortened(id: &str) -> std::borrow::Cow<'_, str> {
 impl Sources {
     fn table(&self) -> Table {
         let mut table = Table {
-            targets: self.targets.iter().map(|target| (target.provider_id.clone(), Arc::clone(target))).collect(),
+            targets: self
+                .targets
+                .iter()
+                .map(|target| (target.provider_id.clone(), Arc::clone(target)))
+                .collect(),
             ..Table::default()
         };
         for target in &self.targets {
@@ -182,10 +202,13 @@ impl Sources {
             let listed = self.listed.get(&target.provider_id)?;
             listed.iter().find(|model| model.model_type == registered.model_type)
         };
-        let target = self.targets.iter().find(|target| match registered.provider_id.as_str() {
-            ANY_PROVIDER => first(target).is_some(),
-            provider_id => target.provider_id == provider_id,
-        })?;
+        let target = self
+            .targets
+            .iter()
+            .find(|target| match registered.provider_id.as_str() {
+                ANY_PROVIDER => first(target).is_some(),
+                provider_id => target.provider_id == provider_id,
+            })?;
         let (provider_model_id, mut metadata) = match registered.provider_model_id.as_deref() {
             Some(FIRST_MODEL) => {
                 let model = first(target)?;
@@ -212,7 +235,11 @@ impl Sources {
 impl Table {
     fn add(&mut self, model: Model, target: &Arc<Target>, certain: bool) {
         let model = Arc::new(model);
-        let route = Route { model: Arc::clone(&model), target: Arc::clone(target), certain };
+        let route = Route {
+            model: Arc::clone(&model),
+            target: Arc::clone(target),
+            certain,
+        };
         // A registered model answers under its full name too, where no other model has that name.
         let full = format!("{}/{}", model.provider_id, model.provider_model_id);
         if full != model.id {
@@ -228,11 +255,19 @@ mod tests {
     use super::*;
 
     fn target(provider_id: &str, lists_all: bool) -> Target {
-        Target { provider_id: provider_id.to_owned(), lists_all, services: Services::default() }
+        Target {
+            provider_id: provider_id.to_owned(),
+            lists_all,
+            services: Services::default(),
+        }
     }
 
     fn listed(id: &str, model_type: ModelType) -> ProviderModel {
-        ProviderModel { provider_model_id: id.to_owned(), model_type, ..ProviderModel::default() }
+        ProviderModel {
+            provider_model_id: id.to_owned(),
+            model_type,
+            ..ProviderModel::default()
+        }
     }
 
     fn registered(model_id: &str, provider_id: &str, provider_model_id: Option<&str>) -> ModelPlan {
@@ -247,7 +282,10 @@ mod tests {
     }
 
     fn registry() -> Registry {
-        let checked = ModelPlan { model_validation: Some(true), ..registered("checked", "vllm", Some("gone")) };
+        let checked = ModelPlan {
+            model_validation: Some(true),
+            ..registered("checked", "vllm", Some("gone"))
+        };
         let registry = Registry::new(vec![
             checked,
             registered("fast", "vllm", Some("meta/llama-3")),
@@ -256,7 +294,10 @@ mod tests {
         ]);
         registry.add_target(target("vllm", false));
         registry.add_target(target("local", true));
-        registry.set_listed("vllm", vec![listed("meta/llama-3", ModelType::Llm), listed("guess", ModelType::Llm)]);
+        registry.set_listed(
+            "vllm",
+            vec![listed("meta/llama-3", ModelType::Llm), listed("guess", ModelType::Llm)],
+        );
         registry.set_listed("local", vec![listed("bert", ModelType::Embedding)]);
         registry
     }
@@ -283,12 +324,26 @@ mod tests {
     #[test]
     fn an_unknown_model_is_answered_with_near_names() {
         let registry = registry();
-        for id in ["nothing", "local/nothing", "vllm/", "elsewhere/bert", "early", "checked", ""] {
+        for id in [
+            "nothing",
+            "local/nothing",
+            "vllm/",
+            "elsewhere/bert",
+            "early",
+            "checked",
+            "",
+        ] {
             let error = registry.route(id).unwrap_err();
             assert_eq!(error.kind(), puna_api::ErrorKind::NotFound, "{id}");
             assert_eq!((error.code(), error.param()), (Some("model_not_found"), Some("model")));
         }
-        assert!(registry.route("fst").unwrap_err().message().contains("did you mean `fast`?"));
+        assert!(
+            registry
+                .route("fst")
+                .unwrap_err()
+                .message()
+                .contains("did you mean `fast`?")
+        );
         assert!(registry.route(&"é".repeat(5000)).unwrap_err().message().len() < 2000);
     }
 
@@ -297,7 +352,12 @@ mod tests {
         let registry = registry();
         assert!(registry.route_for("vllm/guess", ModelType::Embedding).is_ok());
         let error = registry.route_for("fast", ModelType::Embedding).unwrap_err();
-        assert!(error.message().contains("of type `llm`, and this operation needs one of type `embedding`"), "{error}");
+        assert!(
+            error
+                .message()
+                .contains("of type `llm`, and this operation needs one of type `embedding`"),
+            "{error}"
+        );
         assert!(registry.route_for("local/bert", ModelType::Llm).is_err());
     }
 

@@ -21,8 +21,19 @@ impl RoutedInference {
         model_type: ModelType,
     ) -> Result<(Arc<dyn Inference>, InferenceRequest<T>)> {
         let route = self.0.route_for(&request.requested_model, model_type)?;
-        let inference = route.target.services.inference.clone().ok_or_else(|| no_inference(&route.target.provider_id))?;
-        Ok((inference, InferenceRequest { model: route.model, ..request }))
+        let inference = route
+            .target
+            .services
+            .inference
+            .clone()
+            .ok_or_else(|| no_inference(&route.target.provider_id))?;
+        Ok((
+            inference,
+            InferenceRequest {
+                model: route.model,
+                ..request
+            },
+        ))
     }
 }
 

@@ -70,7 +70,12 @@ impl Stack {
             refresh_interval: plan.server.registry_refresh_interval,
         };
         assembly.build(plan.providers).await?;
-        Ok(Self(Arc::new(Fields { name: plan.name, registry, entries, tasks })))
+        Ok(Self(Arc::new(Fields {
+            name: plan.name,
+            registry,
+            entries,
+            tasks,
+        })))
     }
 
     /// The name of the distribution.
@@ -95,14 +100,22 @@ impl Stack {
 
     /// How a provider is, with the reason where it is not well; `None` when there is no such provider.
     pub async fn health(&self, provider_id: &str) -> Option<(HealthStatus, Option<String>)> {
-        let target = self.0.registry.targets().into_iter().find(|target| target.provider_id == provider_id)?;
+        let target = self
+            .0
+            .registry
+            .targets()
+            .into_iter()
+            .find(|target| target.provider_id == provider_id)?;
         let Some(health) = &target.services.health else {
             return Some((HealthStatus::NotImplemented, None));
         };
         Some(match tokio::time::timeout(HEALTH_PATIENCE, health.check()).await {
             Ok(Ok(())) => (HealthStatus::Ok, None),
             Ok(Err(error)) => (HealthStatus::Error, Some(error.message().to_owned())),
-            Err(_) => (HealthStatus::Error, Some(format!("no answer within {} seconds", HEALTH_PATIENCE.as_secs()))),
+            Err(_) => (
+                HealthStatus::Error,
+                Some(format!("no answer within {} seconds", HEALTH_PATIENCE.as_secs())),
+            ),
         })
     }
 
@@ -113,8 +126,20 @@ impl Stack {
         model_type: ModelType,
     ) -> Result<(Arc<dyn Inference>, InferenceRequest<T>)> {
         let route = self.0.registry.route_for(model, model_type)?;
-        let inference = route.target.services.inference.clone().ok_or_else(|| no_inference(&route.target.provider_id))?;
-        Ok((inference, InferenceRequest { model: route.model, requested_model: model.into(), body }))
+        let inference = route
+            .target
+            .services
+            .inference
+            .clone()
+            .ok_or_else(|| no_inference(&route.target.provider_id))?;
+        Ok((
+            inference,
+            InferenceRequest {
+                model: route.model,
+                requested_model: model.into(),
+                body,
+            },
+        ))
     }
 
     /// Answers a conversation. `model` is the id in the body.
@@ -187,7 +212,15 @@ impl Stack {
             ))
             .with_param("model"));
         };
-        rerank.rerank(context, RerankTask { model: Arc::clone(&route.model), body }).await
+        rerank
+            .rerank(
+                context,
+                RerankTask {
+                    model: Arc::clone(&route.model),
+                    body,
+                },
+            )
+            .await
     }
 
     /// Ends background work, waiting this long for it. Requests must have ended before.
@@ -200,6 +233,8 @@ impl Stack {
 
 impl fmt::Debug for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stack").field("name", &self.0.name).finish_non_exhaustive()
+        f.debug_struct("Stack")
+            .field("name", &self.0.name)
+            .finish_non_exhaustive()
     }
 }

@@ -20,7 +20,11 @@ pub(crate) struct TrackedTasks {
 impl TrackedTasks {
     /// Takes the current runtime.
     pub(crate) fn new() -> Self {
-        Self { runtime: Handle::current(), tracker: TaskTracker::new(), shutdown: CancellationToken::new() }
+        Self {
+            runtime: Handle::current(),
+            tracker: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+        }
     }
 
     /// Tells every task to end, and waits for them this long; says whether all have ended.

@@ -1,0 +1,123 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Serves models, and everything an application needs around them.
+#[derive(Debug, Parser)]
+#[command(name = "puna", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the server.
+    Run(RunArgs),
+    /// Check a configuration, touching nothing but the file.
+    Validate(ValidateArgs),
+    /// Say what this binary holds.
+    Describe(DescribeArgs),
+    /// List the provider types in this binary, or the configuration keys of one.
+    Providers(ProvidersArgs),
+    /// Chat with a model of a running server.
+    Chat(ChatArgs),
+    /// Print a completion script for a shell.
+    Completions(CompletionsArgs),
+}
+
+/// Which configuration.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigArgs {
+    /// A configuration file, or the name of a distribution in ~/.puna/distributions; by default the config.yaml beside this binary.
+    #[arg(value_name = "DISTRO|FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Start without the parts that this binary does not have, instead of refusing. Parts that protect the server are never left out.
+    #[arg(long)]
+    pub(crate) skip_missing: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+
+    /// The port to listen on; 0 takes a free one.
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+
+    /// The address to listen on, such as 0.0.0.0 for all.
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+
+    /// How many threads serve; one for each core by default.
+    #[arg(long)]
+    pub(crate) workers: Option<usize>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ValidateArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DescribeArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProvidersArgs {
+    /// A provider type, such as remote::openai.
+    #[arg(value_name = "TYPE")]
+    pub(crate) provider_type: Option<String>,
+
+    /// Print the JSON Schema of the configuration.
+    #[arg(long, requires = "provider_type")]
+    pub(crate) schema: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ChatArgs {
+    /// What to say; without it, the conversation is read line by line.
+    pub(crate) message: Option<String>,
+
+    /// The server.
+    #[arg(long, default_value = "http://127.0.0.1:8321")]
+    pub(crate) url: String,
+
+    /// The model; by default the first one that generates text.
+    #[arg(long, short)]
+    pub(crate) model: Option<String>,
+
+    /// Instructions that stand before the conversation.
+    #[arg(long, short)]
+    pub(crate) system: Option<String>,
+
+    /// The most tokens of an answer.
+    #[arg(long)]
+    pub(crate) max_tokens: Option<u32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Args;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,70 @@
+//! The `puna` command. A distribution's main is one call of [`main`] with the table of the providers in its binary.
+
+mod args;
+mod chat;
+mod config_file;
+mod describe;
+mod logging;
+mod output;
+mod providers;
+mod run;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+use puna_api::{Error, ProviderSpec, Result};
+use puna_config::Environment;
+
+use crate::args::{Args, Command};
+
+/// What every command needs.
+struct Invocation {
+    linked: &'static [ProviderSpec],
+    environment: Environment,
+}
+
+/// Runs the command line of this process. `linked` names the providers in the binary.
+///
+/// The exit status is 0 for success, 1 for a failure, 2 for a command line that cannot be understood.
+pub fn main(linked: &'static [ProviderSpec]) -> ExitCode {
+    let matches = Args::command().get_matches();
+    let args = match Args::from_arg_matches(&matches) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
+    match start(args, linked) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: Args, linked: &'static [ProviderSpec]) -> Result<()> {
+    puna_router::check_linked(linked)?;
+    // More than one crate in a binary may bring a TLS implementation; without this, the first use of one would be ambiguous.
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .map_err(|_| Error::internal("the TLS implementation was chosen twice"))?;
+    }
+    let invocation = Invocation {
+        linked,
+        environment: Environment::process(),
+    };
+    match args.command {
+        Command::Run(args) => run::run(&invocation, args),
+        Command::Validate(args) => validate::validate(&invocation, &args),
+        Command::Describe(args) => describe::describe(&invocation, &args),
+        Command::Providers(args) => providers::providers(&invocation, &args),
+        Command::Chat(args) => chat::chat(&invocation, args),
+        Command::Completions(args) => {
+            let mut command = Args::command();
+            let name = command.get_name().to_owned();
+            clap_complete::generate(args.shell, &mut command, name, &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
