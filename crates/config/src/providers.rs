@@ -316,3 +316,79 @@ impl Reader<'_, '_> {
 fn find<'a>(linked: &'a [ProviderSpec], provider_type: &str) -> Option<&'a ProviderSpec> {
     linked.iter().find(|spec| spec.answers_to(provider_type))
 }
+
+#[cfg(test)]
+mod tests {
+    use puna_api::{Host, Provider, Result, Services};
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::load::read_as;
+    use crate::yaml;
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct LampConfig {
+        watts: u8,
+    }
+
+    struct Lamp;
+
+    impl Provider for Lamp {
+        const TYPE: &'static str = "inline::lamp";
+        const SUMMARY: &'static str = "Shines.";
+        const APIS: &'static [Api] = &[Api::Inference];
+        type Config = LampConfig;
+
+        fn sample() -> LampConfig {
+            LampConfig { watts: 5 }
+        }
+
+        async fn build(_: LampConfig, _: Host) -> Result<Services> {
+            Ok(Services::default())
+        }
+    }
+
+    /// Reads the lists of one API as if each were that of an API of its own.
+    fn read_lists(text: &str) -> (Vec<ProviderPlan>, Vec<String>) {
+        let root = yaml::read("c", text, &mut Vec::new()).unwrap();
+        let site = Site::root("c", &root);
+        let linked = [ProviderSpec::of::<Lamp>()];
+        let (mut missing, mut problems) = (Missing::new(&site), Vec::new());
+        let mut reader = Reader {
+            site: &site,
+            linked: &linked,
+            missing: &mut missing,
+            problems: &mut problems,
+            configs: BTreeMap::new(),
+            found: Providers::default(),
+        };
+        for entry in root.entries() {
+            let schema = Value::Bool(true);
+            let entries = convert(&entry.value, &Schema::new(&schema)).value;
+            let entries: Vec<ProviderEntry> = read_as(entries).unwrap();
+            reader.entries(Api::Inference, &entries, &Path::default().key(&entry.key));
+        }
+        let plans = reader.found.plans;
+        (plans, problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn one_id_under_several_apis_is_one_provider() {
+        let lamp = |config: &str| format!("[{{provider_id: a, provider_type: 'inline::lamp'{config}}}]");
+        let first = lamp(", config: {watts: 5}");
+        for second in [&first, &lamp("")] {
+            let (plans, problems) = read_lists(&format!("one: {first}\ntwo: {second}\n"));
+            assert_eq!((plans.len(), plans[0].apis.len(), problems.len()), (1, 2, 0));
+        }
+        let (_, problems) = read_lists(&format!("one: {first}\ntwo: {}\n", lamp(", config: {watts: 6}")));
+        assert_eq!(
+            problems,
+            [
+                "c:2:21 two[0].provider_id: the id `a` belongs to a provider with another type or configuration \
+              (give each provider an id of its own)"
+            ]
+        );
+    }
+}

@@ -1,5 +1,6 @@
 //! From the `server` part of a file to how to serve.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::document::{Auth, AuthProvider, Cors, CorsRules, Format, Key, Limits, Log, NamedKey, Server};
@@ -8,6 +9,11 @@ use crate::{ApiKey, CorsConfig, LimitsConfig, LogConfig, LogFormat, ServerConfig
 
 /// The longest time that a setting may name: a century, so that adding it to a clock cannot fail.
 const MAX_SECONDS: f64 = 100.0 * 365.0 * 86400.0;
+
+/// How deep a JSON value may nest before the JSON reader itself gives up.
+const MAX_JSON_DEPTH: usize = 127;
+/// More threads than this serve nobody better.
+const MAX_WORKERS: usize = 1024;
 
 /// A fault at a path below `server`.
 #[derive(Debug)]
@@ -30,6 +36,14 @@ pub(crate) fn read(server: Server) -> Result<ServerConfig, Vec<Fault>> {
         request_timeout_seconds,
         shutdown_grace_seconds,
     } = server.limits;
+    reader.at_most(
+        max_json_depth,
+        MAX_JSON_DEPTH,
+        Path::default().key("limits").key("max_json_depth"),
+    );
+    if let Some(workers) = server.workers {
+        reader.at_most(workers, MAX_WORKERS, Path::default().key("workers"));
+    }
     let limits = |key: &str| Path::default().key("limits").key(key);
     let limits = LimitsConfig {
         max_body_bytes: max_body_bytes.get(),
@@ -275,6 +289,12 @@ impl Reader {
         LogConfig {
             format,
             filter: log.filter,
+        }
+    }
+
+    fn at_most(&mut self, number: NonZeroUsize, greatest: usize, path: Path) {
+        if number.get() > greatest {
+            self.fault(path, format!("must be at most {greatest}, not {number}"), None);
         }
     }
 

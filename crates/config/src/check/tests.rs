@@ -161,3 +161,12 @@ fn an_older_spelling_is_no_unknown_key_but_two_spellings_are_refused() {
         ["base_url: is given twice, here and under an older name [keep one of them]"]
     );
 }
+
+#[test]
+fn yes_and_no_are_no_booleans_and_the_hint_says_what_is() {
+    let (_, findings) = findings::<Common>(json!({ "refresh": "yes" }));
+    assert_eq!(
+        findings,
+        ["refresh: must be true or false, not the text `yes` [write `true` or `false`]"]
+    );
+}

@@ -10,10 +10,10 @@ mod server;
 mod starter;
 mod support;
 
-use puna_api::{Api, ModelType};
-use puna_config::{LogFormat, Overrides, Source};
+use puna_api::{Api, ModelType, ProviderSpec};
+use puna_config::{BuildManifest, LogFormat, Overrides, Source};
 use serde_json::json;
-use support::{LINKED, SKIP, config, load, load_with, report};
+use support::{LINKED, Mountain, SKIP, config, environment, load, load_with, report};
 
 #[test]
 fn a_small_configuration_comes_to_a_plan_with_defaults() {
@@ -55,10 +55,7 @@ fn a_small_configuration_comes_to_a_plan_with_defaults() {
     );
 }
 
-#[test]
-fn three_mistakes_are_all_reported() {
-    insta::assert_snapshot!(report(&config(
-        "providers:
+const THREE_MISTAKES: &str = "providers:
   inference:
   - provider_id: m
     provider_type: remote::mountain
@@ -67,8 +64,11 @@ fn three_mistakes_are_all_reported() {
 server:
   port: many
 modles: []
-"
-    )));
+";
+
+#[test]
+fn three_mistakes_are_all_reported() {
+    insta::assert_snapshot!(report(&config(THREE_MISTAKES)));
 }
 
 #[test]
@@ -410,4 +410,38 @@ fn anchors_and_merges_save_typing() {
         plan.providers[1].shown,
         json!({ "base_url": "http://i", "max_tokens": 5 })
     );
+}
+
+#[test]
+fn the_examples_of_the_reference_are_right() {
+    let page = include_str!("../../../../docs/reference/configuration.md");
+    let block = |language: &str, index: usize| {
+        let start = format!("```{language}\n");
+        let block = page.split(start.as_str()).nth(index).unwrap();
+        block.split("```").next().unwrap().to_owned()
+    };
+    let text = block("yaml", 1);
+    let provider_type = text.split("provider_type: ").nth(1).unwrap().lines().next().unwrap();
+    let mut spec = ProviderSpec::of::<Mountain>();
+    spec.provider_type = provider_type.to_owned().leak();
+    let source = Source::Text {
+        name: "example".to_owned(),
+        text,
+    };
+    let load = |variables: &[(&str, &str)]| {
+        puna_config::load(&source, &[spec], &environment(variables), &Overrides::default()).unwrap()
+    };
+    let plan = load(&[]);
+    assert!(plan.providers.is_empty() && plan.models.is_empty());
+    let switch = plan.disabled[0].env[0].clone();
+    let plan = load(&[(&switch, "http://h/v1")]);
+    assert_eq!((plan.providers.len(), plan.models[0].model_id.as_str()), (1, "chat"));
+
+    let manifest = BuildManifest::read(&Source::Text {
+        name: "example".to_owned(),
+        text: block("yaml", 2),
+    })
+    .unwrap();
+    assert_eq!(manifest.crates.len(), 2);
+    assert_eq!(block("text", 1).trim(), report(&config(THREE_MISTAKES)));
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use proptest::prelude::*;
-use puna_config::{Overrides, Source};
+use puna_config::{BuildManifest, Overrides, Source};
 
 use crate::starter::fixture;
 use crate::support::{LINKED, SKIP, config, environment, load, load_with, report};
@@ -167,6 +167,13 @@ fn configurations() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #[test]
+    fn any_manifest_is_read_or_refused(text in "((name|crates|features|version|path|git|rev): |\\PC|[\\n :\\-\\[\\]{},/]){0,60}") {
+        if let Err(problems) = BuildManifest::read(&Source::Text { name: "build.yaml".to_owned(), text }) {
+            prop_assert!(!problems.to_string().is_empty());
+        }
+    }
+
     #[test]
     fn any_text_is_read_or_refused(text in "(\\PC|[\\n\\t :\\-\\[\\]{}&*!|>'\"%#?,]){0,200}") {
         if let Err(problems) = load(&text) {

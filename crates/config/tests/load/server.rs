@@ -148,3 +148,34 @@ fn web_pages_of_this_machine_or_of_named_origins_may_call() {
     );
     assert_eq!(cors.max_age.as_secs(), 5);
 }
+
+#[test]
+fn numbers_out_of_bounds_are_refused() {
+    for (server, message) in [
+        ("workers: 5000", "workers: must be at most 1024, not 5000"),
+        ("workers: 0", "workers: must be a whole number, 1 or more, not 0"),
+        (
+            "limits: {max_json_depth: 128}",
+            "limits.max_json_depth: must be at most 127, not 128",
+        ),
+        (
+            "limits: {max_body_bytes: 0}",
+            "limits.max_body_bytes: must be a whole number, 1 or more, not 0",
+        ),
+        (
+            "limits: {request_timeout_seconds: 0}",
+            "limits.request_timeout_seconds: must be more than 0 seconds, not 0",
+        ),
+        (
+            "log: {format: xml}",
+            "log.format: must be one of `text` and `json`, not the text `xml`",
+        ),
+        (
+            "port: '8321'",
+            "port: must be a whole number from 0 to 65535, not the text `8321`",
+        ),
+    ] {
+        let report = report(&config(&format!("server: {{{server}}}")));
+        assert!(report.ends_with(&format!(" server.{message}")), "{report}");
+    }
+}
