@@ -21,6 +21,8 @@ mod rerank;
 mod server;
 mod words;
 
+#[cfg(test)]
+pub(crate) use answer::{Answer, answer};
 pub use fault::{Fault, Framing};
 pub use received::{Outcome, ReceivedRequest};
 

@@ -40,10 +40,10 @@ fn streamed(text: &str, fields: Value) -> Value {
     body
 }
 
-/// Far more text than fits into the buffers on the way, for a model that echoes; else as much as a small model may write.
-fn long(subject: &Subject) -> Value {
+/// A stream of this many words for a model that echoes; else as much as a small model may write.
+fn long(subject: &Subject, words: usize) -> Value {
     if subject.echoes {
-        streamed(&"many words ".repeat(20_000), json!({ "max_tokens": null }))
+        streamed(&" word".repeat(words), json!({ "max_tokens": null }))
     } else {
         streamed(HELLO, json!({ "max_tokens": 200 }))
     }
@@ -96,7 +96,7 @@ async fn still_serves(subject: &Subject, before: &Value) -> Verdict {
 
 async fn a_dropped_stream_disturbs_nobody(subject: Subject) -> Verdict {
     let before = subject.chat(&chat_body(HELLO, json!({}))).await?;
-    let body = long(&subject);
+    let body = long(&subject, 1_000);
     // More than the queues and batches of an engine hold.
     for _ in 0..40 {
         let mut stream = subject.open_chat_stream(&body).await?;
@@ -123,7 +123,8 @@ async fn a_dropped_future_disturbs_nobody(subject: Subject) -> Verdict {
 
 async fn unread_streams_hold_nobody_back(subject: Subject) -> Verdict {
     let before = subject.chat(&chat_body(HELLO, json!({}))).await?;
-    let body = long(&subject);
+    // More than fits into the buffers on the way.
+    let body = long(&subject, 20_000);
     let mut unread = Vec::new();
     for _ in 0..8 {
         unread.push(subject.open_chat_stream(&body).await?);

@@ -6,7 +6,7 @@ use super::check::{Fields, Refusal};
 use super::{StubSettings, chat, completion, embeddings, rerank};
 
 /// A well-behaved answer.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// 200 with a JSON body.
     Whole(Value),
     /// 200 with server-sent events, then `[DONE]`.
@@ -18,7 +18,7 @@ pub(super) enum Answer {
 }
 
 /// What a request to this path is answered with.
-pub(super) fn answer(method: &str, path: &str, body: &[u8], settings: &StubSettings) -> Answer {
+pub(crate) fn answer(method: &str, path: &str, body: &[u8], settings: &StubSettings) -> Answer {
     let answer = match (method, path) {
         ("GET", "/health") => Ok(Answer::Empty),
         ("GET", "/version") => Ok(Answer::Whole(json!({ "version": "0.11.0" }))),

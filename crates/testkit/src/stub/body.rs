@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::iter::Peekable;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -13,7 +14,7 @@ use super::received::Outcome;
 
 /// A body made of writes.
 pub(super) struct StubBody {
-    writes: Box<dyn Iterator<Item = Bytes> + Send>,
+    writes: Peekable<Box<dyn Iterator<Item = Bytes> + Send>>,
     end: End,
     progress: Progress,
     /// Whether the last write is still to be flushed.
@@ -60,7 +61,7 @@ impl Drop for Progress {
 impl StubBody {
     pub(super) fn new(writes: impl Iterator<Item = Bytes> + Send + 'static, end: End, progress: Progress) -> Self {
         Self {
-            writes: Box::new(writes),
+            writes: (Box::new(writes) as Box<dyn Iterator<Item = Bytes> + Send>).peekable(),
             end,
             progress,
             pause: false,
@@ -83,6 +84,10 @@ impl Body for StubBody {
         }
         if let Some(write) = self.writes.next() {
             self.pause = true;
+            // A body of a known length is dropped once it has all, and not asked for its end.
+            if self.end != End::Stall && self.writes.peek().is_none() {
+                self.progress.finish();
+            }
             return Poll::Ready(Some(Ok(Frame::data(write))));
         }
         match self.end {
