@@ -88,9 +88,18 @@ pub(super) fn expect_error<T>(outcome: Result<T, Error>, kinds: &[ErrorKind], wh
 /// Checks that something was refused as a mistake of the request, or as unsupported, and that the error names the field.
 pub(super) fn expect_named<T>(outcome: Result<T, Error>, kinds: &[ErrorKind], field: &str, what: &str) -> Verdict {
     let error = expect_error(outcome, kinds, what)?;
-    let named = error.param().is_some_and(|param| param.contains(field)) || error.message().contains(field);
+    let named = error.param().is_some_and(|param| has_word(param, field)) || has_word(error.message(), field);
     ensure!(named, "{what} gave {error:?}, which does not name `{field}`");
     Ok(())
+}
+
+/// Whether the word stands in the text, and not as a part of another word.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    text.match_indices(word).any(|(at, _)| {
+        !text[..at].chars().next_back().is_some_and(is_part)
+            && !text[at + word.len()..].chars().next().is_some_and(is_part)
+    })
 }
 
 /// The text of the first choice.

@@ -4,7 +4,7 @@ use puna_api::{Capability, Error, ErrorKind};
 use serde_json::{Value, json};
 
 use super::outcome::{Verdict, ensure, expect_error, expect_named, text};
-use super::subject::{HELLO, Subject, chat_body};
+use super::subject::{HELLO, Subject, chat_body, completion_body, embeddings_body};
 use super::trial::{Need, Trial, trial};
 use crate::host::context;
 
@@ -19,6 +19,32 @@ pub(super) fn trials() -> Vec<Trial> {
         trial!("rejections", a_wrong_message_is_named, CHAT, Need::Ours),
         trial!("rejections", a_body_that_is_no_json_is_invalid, CHAT),
         trial!("rejections", a_body_that_is_no_object_is_invalid, CHAT),
+        trial!("rejections", an_unknown_field_is_refused_by_name, CHAT, Need::Inline),
+        trial!(
+            "rejections",
+            an_unknown_field_of_a_completion_is_refused_by_name,
+            Need::Can(Capability::Completion),
+            Need::Inline
+        ),
+        trial!(
+            "rejections",
+            an_unknown_field_of_embeddings_is_refused_by_name,
+            Need::Can(Capability::Embeddings),
+            Need::Inline
+        ),
+        trial!(
+            "rejections",
+            an_unknown_content_part_is_refused_by_name,
+            CHAT,
+            Need::Inline
+        ),
+        trial!("rejections", audio_is_given_or_refused_by_name, CHAT, Need::Inline),
+        trial!(
+            "rejections",
+            legacy_functions_are_called_or_refused_by_name,
+            CHAT,
+            Need::Inline
+        ),
         trial!("rejections", it_serves_after_them_all, CHAT, Need::Ours),
     ]
 }
@@ -148,6 +174,81 @@ async fn a_body_that_is_no_object_is_invalid(subject: Subject) -> Verdict {
         expect_error(outcome.map(drop), INVALID, &format!("the body {body:?}"))?;
     }
     Ok(())
+}
+
+const REFUSED: &[ErrorKind] = &[ErrorKind::Unsupported, ErrorKind::InvalidRequest];
+
+/// A field that no provider can know the meaning of, so none can honour it.
+const UNKNOWN: &str = "x_no_such_option_5b0d";
+
+async fn an_unknown_field_is_refused_by_name(subject: Subject) -> Verdict {
+    expect_named(
+        ask(&subject, json!({ UNKNOWN: 1 })).await,
+        REFUSED,
+        UNKNOWN,
+        "a chat with an unknown field",
+    )
+}
+
+async fn an_unknown_field_of_a_completion_is_refused_by_name(subject: Subject) -> Verdict {
+    let outcome = subject
+        .complete(&completion_body(json!(HELLO), json!({ UNKNOWN: 1 })))
+        .await;
+    expect_named(outcome, REFUSED, UNKNOWN, "a completion with an unknown field")
+}
+
+async fn an_unknown_field_of_embeddings_is_refused_by_name(subject: Subject) -> Verdict {
+    let outcome = subject
+        .embed(&embeddings_body(json!(HELLO), json!({ UNKNOWN: 1 })))
+        .await;
+    expect_named(outcome, REFUSED, UNKNOWN, "embeddings with an unknown field")
+}
+
+async fn an_unknown_content_part_is_refused_by_name(subject: Subject) -> Verdict {
+    let parts = json!([{ "type": "text", "text": HELLO }, { "type": "x_smell", "x_smell": { "of": "llama" } }]);
+    let outcome = ask(&subject, json!({ "messages": [{ "role": "user", "content": parts }] })).await;
+    expect_named(
+        outcome,
+        REFUSED,
+        "messages[0].content[1]",
+        "a content part of an unknown type",
+    )
+}
+
+async fn audio_is_given_or_refused_by_name(subject: Subject) -> Verdict {
+    let audio = json!({ "voice": "alloy", "format": "wav" });
+    let outcome = ask(&subject, json!({ "modalities": ["text", "audio"], "audio": audio })).await;
+    match outcome {
+        Ok(answer) => {
+            let audio = &answer["choices"][0]["message"]["audio"];
+            ensure!(audio.is_object(), "no audio in spite of `modalities`: {answer}");
+            Ok(())
+        }
+        refused if is_named(&refused, "audio") => expect_named(refused, REFUSED, "audio", "a request for audio"),
+        refused => expect_named(refused, REFUSED, "modalities", "a request for audio"),
+    }
+}
+
+async fn legacy_functions_are_called_or_refused_by_name(subject: Subject) -> Verdict {
+    let functions = json!([{ "name": "look", "parameters": { "type": "object", "properties": {} } }]);
+    let outcome = ask(
+        &subject,
+        json!({ "functions": functions, "function_call": { "name": "look" } }),
+    )
+    .await;
+    match outcome {
+        Ok(answer) => {
+            let call = &answer["choices"][0]["message"]["function_call"];
+            ensure!(call["name"] == "look", "no call in spite of `function_call`: {answer}");
+            Ok(())
+        }
+        refused if is_named(&refused, "functions") => expect_named(refused, REFUSED, "functions", "`functions`"),
+        refused => expect_named(refused, REFUSED, "function_call", "`function_call`"),
+    }
+}
+
+fn is_named<T>(outcome: &Result<T, Error>, field: &str) -> bool {
+    outcome.as_ref().is_err_and(|error| error.param() == Some(field))
 }
 
 async fn it_serves_after_them_all(subject: Subject) -> Verdict {

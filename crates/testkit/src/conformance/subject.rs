@@ -75,6 +75,13 @@ impl Subject {
         self.place.build(Some(upstream_url), self.host.host()).await
     }
 
+    /// The provider's record.
+    pub(super) fn provider(&self) -> Result<&puna_api::ProviderSpec, Failure> {
+        self.place
+            .provider()
+            .ok_or_else(|| "the target was not made from a provider's record".into())
+    }
+
     /// Whether the provider calls a stub.
     pub(super) fn has_stub(&self) -> bool {
         self.stub.is_some()

@@ -15,6 +15,7 @@ use crate::stub::StubUpstream;
 /// What the suite runs against: how to build the provider, what it can do, and its models.
 pub struct Target {
     setup: Setup,
+    provider: Option<ProviderSpec>,
     capabilities: Capabilities,
     models: NamedModels,
     serves: Serves,
@@ -69,7 +70,9 @@ pub(super) struct Serves {
 impl Target {
     /// A provider that works in this process. State its capabilities and models next.
     pub fn inline(provider: ProviderSpec, config: Value) -> Self {
-        Self::built_by(move |host| from_spec(provider, config.clone(), host))
+        let mut target = Self::built_by(move |host| from_spec(provider, config.clone(), host));
+        target.provider = Some(provider);
+        target
     }
 
     /// Services that are built by code, for a provider that needs more than its configuration.
@@ -80,7 +83,9 @@ impl Target {
     /// A provider that calls a service of the OpenAI dialect; `config` tells its configuration for an endpoint. The suite runs against a
     /// [`StubUpstream`] and its models.
     pub fn remote(provider: ProviderSpec, config: impl Fn(&Endpoint) -> Value + Send + Sync + 'static) -> Self {
-        Self::remote_built_by(move |endpoint, host| from_spec(provider, config(&endpoint), host))
+        let mut target = Self::remote_built_by(move |endpoint, host| from_spec(provider, config(&endpoint), host));
+        target.provider = Some(provider);
+        target
     }
 
     /// Services that call an endpoint and are built by code.
@@ -98,6 +103,7 @@ impl Target {
     fn new(setup: Setup, models: NamedModels, echoes: bool) -> Self {
         Self {
             setup,
+            provider: None,
             capabilities: Capabilities::default(),
             models,
             serves: Serves {
@@ -307,6 +313,15 @@ impl Place {
 
     pub(super) fn has_stub(&self) -> bool {
         matches!(self.kind, Kind::Stub)
+    }
+
+    pub(super) fn is_inline(&self) -> bool {
+        matches!(self.kind, Kind::Inline)
+    }
+
+    /// The provider's record, where the target was made from one.
+    pub(super) fn provider(&self) -> Option<&ProviderSpec> {
+        self.target.provider.as_ref()
     }
 
     pub(super) fn is_live(&self) -> bool {

@@ -11,6 +11,7 @@ use super::{all_trials, listed};
 use crate::stub::StubUpstream;
 
 mod inline;
+mod records;
 mod remote;
 
 use inline::Defect as InlineDefect;
@@ -108,6 +109,20 @@ fn defects_of_inline_providers_are_found() {
 #[test]
 fn defects_of_remote_providers_are_found() {
     assert_found(RemoteDefect::ALL, remote_target);
+}
+
+#[test]
+fn a_sound_record_passes() {
+    assert_eq!(failures(records::target(records::SOUND), Some(records::TRIALS)), []);
+}
+
+#[test]
+fn defects_of_records_are_found() {
+    let failed: Vec<_> = failures(records::target(records::SLOPPY), Some(records::TRIALS))
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(failed, records::TRIALS);
 }
 
 #[test]

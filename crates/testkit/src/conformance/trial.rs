@@ -34,6 +34,10 @@ pub(super) enum Need {
     Echo,
     /// The target calls a stub upstream.
     Stub,
+    /// The target works in this process.
+    Inline,
+    /// The target has a record that a configuration can name.
+    Spec,
     /// The target's answers to faulty requests are its own or the stub's, not those of a service out of reach.
     Ours,
 }
@@ -75,6 +79,8 @@ impl Trial {
                 Need::Models => place.lists_models(),
                 Need::Health => place.tells_health(),
                 Need::Stub => place.has_stub(),
+                Need::Inline => place.is_inline(),
+                Need::Spec => place.provider().is_some() && !place.is_live(),
                 Need::Ours => !place.is_live(),
                 Need::Echo => true,
             };

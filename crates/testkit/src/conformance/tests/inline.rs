@@ -53,6 +53,7 @@ pub(super) enum Defect {
     TakesWrongTypes,
     TakesWrongValues,
     TakesBrokenJson,
+    TakesUnknownFields,
     NamesNoField,
     BlamesItself,
     DiesOfAMistake,
@@ -284,6 +285,17 @@ impl Defect {
             &[
                 "rejections::a_body_that_is_no_json_is_invalid",
                 "rejections::a_body_that_is_no_object_is_invalid",
+            ],
+        ),
+        (
+            Self::TakesUnknownFields,
+            &[
+                "rejections::an_unknown_field_is_refused_by_name",
+                "rejections::an_unknown_field_of_a_completion_is_refused_by_name",
+                "rejections::an_unknown_field_of_embeddings_is_refused_by_name",
+                "rejections::an_unknown_content_part_is_refused_by_name",
+                "rejections::audio_is_given_or_refused_by_name",
+                "rejections::legacy_functions_are_called_or_refused_by_name",
             ],
         ),
         (
@@ -539,6 +551,9 @@ impl Provider {
         if self.has(Defect::Hangs) {
             std::future::pending::<()>().await;
         }
+        if !self.has(Defect::TakesUnknownFields) {
+            known(request.body.raw())?;
+        }
         if self.dead.load(Ordering::Relaxed) > 0 {
             return Err(Error::internal("the provider is dead"));
         }
@@ -724,6 +739,26 @@ impl Provider {
         });
         Ok(chunks.boxed())
     }
+}
+
+/// The stub looks past what it does not know, as most servers do; a provider in this process must not.
+fn known(raw: Option<&bytes::Bytes>) -> Result<()> {
+    let Some(Ok(Value::Object(body))) = raw.map(|raw| serde_json::from_slice(raw)) else {
+        return Ok(());
+    };
+    let unknown = body
+        .keys()
+        .find(|name| name.starts_with("x_") || ["audio", "functions"].contains(&name.as_str()));
+    if let Some(name) = unknown {
+        return Err(Error::unsupported("not supported").with_param(name));
+    }
+    if body
+        .get("messages")
+        .is_some_and(|messages| messages[0]["content"][1]["type"] == "x_smell")
+    {
+        return Err(Error::unsupported("not supported").with_param("messages[0].content[1]"));
+    }
+    Ok(())
 }
 
 fn sound_body() -> &'static str {
