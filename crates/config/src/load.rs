@@ -167,15 +167,29 @@ fn read_server(
                     fault.message,
                     fault.hint,
                 );
-                if let Origin::Outside(origin) = origin {
-                    problem.source = origin;
-                    problem.position = None;
+                match origin {
+                    Origin::Outside(origin) => {
+                        problem.source = origin;
+                        problem.position = None;
+                    }
+                    // Nothing stands there because what stands below is wrong.
+                    Origin::File if problems.iter().any(|known| is_below(known, &problem)) => continue,
+                    Origin::File => {}
                 }
                 problems.push(problem);
             }
             None
         }
     }
+}
+
+/// Whether a problem is about a part of what another one is about.
+fn is_below(part: &Problem, whole: &Problem) -> bool {
+    part.source == whole.source
+        && part
+            .path
+            .strip_prefix(&whole.path)
+            .is_some_and(|rest| rest.starts_with(['.', '[']))
 }
 
 /// The rest of a path that starts with another.

@@ -18,6 +18,9 @@ pub struct ServerConfig {
     pub api_keys: Vec<ApiKey>,
     /// How often the lists of the providers' models are renewed. Default 300 s.
     pub registry_refresh_interval: Duration,
+    /// Hosts (`models.internal`), addresses and ranges (`10.1.0.0/16`), each optionally with a port, that a URL which came with a request may
+    /// name although they are not public. Default: none.
+    pub egress_allow: Vec<String>,
     /// Bounds on requests.
     pub limits: LimitsConfig,
     /// Which web pages may call; `None`: no page of another origin.

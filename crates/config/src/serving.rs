@@ -61,6 +61,7 @@ pub(crate) fn read(server: Server) -> Result<ServerConfig, Vec<Fault>> {
         port: server.port,
         workers: server.workers,
         api_keys: reader.api_keys(server.auth),
+        egress_allow: server.egress_allow,
         limits,
         cors: server.cors.and_then(|cors| reader.cors(cors)),
         log: reader.log(server.log),

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::expand;
 use crate::path::{Path, Step};
+use crate::redact::is_secret_key;
 use crate::schema::Schema;
 use crate::yaml::{Content, Node, Scalar};
 
@@ -32,7 +33,7 @@ fn convert_at(node: &Node, schema: &Schema<'_>, path: &Path, converted: &mut Con
             None
         }
         Content::Scalar(scalar) => {
-            let value = scalar_value(scalar, schema);
+            let value = scalar_value(scalar, schema, path);
             let types = schema.types();
             let in_list = matches!(path.steps().last(), Some(Step::Index(_)));
             if let (Value::Null, Some(raw)) = (&value, &scalar.unexpanded)
@@ -68,12 +69,16 @@ fn convert_at(node: &Node, schema: &Schema<'_>, path: &Path, converted: &mut Con
     }
 }
 
-fn scalar_value(scalar: &Scalar, schema: &Schema<'_>) -> Value {
+fn scalar_value(scalar: &Scalar, schema: &Schema<'_>, path: &Path) -> Value {
     let text = || Value::String(scalar.text.clone());
+    // An older spelling of a key is in no schema; its name tells that it is secret.
+    let has_secret_name = matches!(path.steps().last(), Some(Step::Key(key)) if is_secret_key(key));
+    let is_unlisted_secret = has_secret_name && schema.is_unknown();
     match (&scalar.unexpanded, &scalar.value) {
         (Some(_), _) if scalar.text.is_empty() => Value::Null,
-        (Some(_), _) if schema.is_text() => text(),
+        (Some(_), _) if schema.is_text() || is_unlisted_secret => text(),
         (Some(_), _) => expand::convert(&scalar.text),
+        (None, Value::Number(_)) if is_unlisted_secret => text(),
         (None, Value::Number(_) | Value::Bool(_)) if schema.is_secret() && schema.is_text() => text(),
         (None, value) => value.clone(),
     }
@@ -115,6 +120,7 @@ mod tests {
             ("either", "5", Some(json!(5))),
             ("unknown", "5", Some(json!(5))),
             ("unknown", "", Some(json!(null))),
+            ("api_token", "007", Some(json!("007"))),
         ] {
             let mut converted = Converted::default();
             let position = crate::Position { line: 1, column: 1 };
@@ -132,10 +138,10 @@ mod tests {
     #[test]
     fn a_secret_is_what_was_written() {
         let schema = json!({ "properties": { "key": { "type": "string", "writeOnly": true } } });
-        let node = yaml::read("t", "key: 0123\nport: 0123", &mut Vec::new()).unwrap();
+        let node = yaml::read("t", "key: 0123\nport: 0123\napi_key: 0123", &mut Vec::new()).unwrap();
         assert_eq!(
             convert(&node, &Schema::new(&schema)).value,
-            json!({ "key": "0123", "port": 123 })
+            json!({ "key": "0123", "port": 123, "api_key": "0123" })
         );
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Server {
     pub(crate) workers: Option<NonZeroUsize>,
     /// How often the lists of the providers' models are renewed, in seconds.
     pub(crate) registry_refresh_interval_seconds: f64,
+    /// Hosts and address ranges that a URL which came with a request may name although they are not public. Puna's own.
+    pub(crate) egress_allow: Vec<String>,
     /// Who may call.
     #[serde(skip_serializing)]
     pub(crate) auth: Option<Auth>,
@@ -188,6 +190,7 @@ impl Default for Server {
             port: 8321,
             workers: None,
             registry_refresh_interval_seconds: 300.0,
+            egress_allow: Vec::new(),
             auth: None,
             cors: None,
             limits: Limits::default(),

@@ -65,6 +65,10 @@ fn keys_of_clients_are_read_and_stay_secret() {
 
     for (keys, message) in [
         ("", ": must hold a key at least, or nobody can call"),
+        (
+            "'${env.NONE}'",
+            "[0]: the environment variable `NONE` is not set, or empty (set it, or give a default: `${env.NONE:=default}`)",
+        ),
         ("a, a", "[1]: is the same key as one before"),
         ("''", "[0]: must not be empty"),
         (
@@ -82,6 +86,7 @@ fn keys_of_clients_are_read_and_stay_secret() {
             "server: {{auth: {{provider_config: {{type: local_api_key, api_keys: [{keys}]}}}}}}"
         ));
         let report = report(&text);
+        assert_eq!(report.lines().count(), 1, "{report}");
         assert!(
             report.ends_with(&format!("server.auth.provider_config.api_keys{message}")),
             "{report}"
