@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use puna_api::{Error, Result};
 use puna_config::{Environment, Overrides, Plan, Source, load};
+use puna_http::EgressPolicy;
 
 use crate::Invocation;
 use crate::args::ConfigArgs;
@@ -20,17 +21,17 @@ pub(crate) fn plan(invocation: &Invocation, args: &ConfigArgs, overrides: Overri
         skip_missing: args.skip_missing,
         ..overrides
     };
-    match load(
-        &Source::File(path.clone()),
-        invocation.linked,
-        &invocation.environment,
-        &overrides,
-    ) {
-        Ok(plan) => Ok((path, plan)),
-        Err(problems) => {
-            Err(Error::configuration(format!("{} cannot be used:\n{problems}", path.display())).with_source(problems))
-        }
-    }
+    let source = Source::File(path.clone());
+    let plan = load(&source, invocation.linked, &invocation.environment, &overrides)
+        .map_err(|problems| Error::configuration(format!("{} cannot be used:\n{problems}", path.display())))?;
+    egress_policy(&plan)?;
+    Ok((path, plan))
+}
+
+/// Where requests may lead the server.
+pub(crate) fn egress_policy(plan: &Plan) -> Result<EgressPolicy> {
+    EgressPolicy::allowing(plan.server.egress_allow.iter().map(String::as_str))
+        .map_err(|error| Error::configuration(format!("server.egress_allow: {error}")))
 }
 
 fn find(asked: Option<&Path>, beside: Option<&Path>, environment: &Environment) -> Result<PathBuf> {

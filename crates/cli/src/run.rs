@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use puna_api::{Error, RequestContext, Result};
 use puna_config::{CorsConfig, Overrides, Plan, ServerConfig};
-use puna_http::EgressPolicy;
 use puna_router::{Resources, Stack};
 use puna_server::{ApiKey, CorsRules, CorsSettings, Limits, Listeners, ServerSettings};
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,7 +50,8 @@ async fn serve(
     started: Instant,
 ) -> Result<()> {
     let grace = settings.limits.shutdown_grace;
-    let stack = Stack::build(plan, Resources::default().with(Arc::new(EgressPolicy::default()))).await?;
+    let egress = config_file::egress_policy(&plan)?;
+    let stack = Stack::build(plan, Resources::default().with(Arc::new(egress))).await?;
     output::say(&(greeting(&stack, &listeners) + notes))?;
     tracing::info!(address = %listeners.address(), ready_after = ?started.elapsed(), "listening");
     let ending = async {
