@@ -72,6 +72,20 @@ pub(crate) struct BuildArgs {
     pub(crate) generate_only: bool,
 }
 
+impl BuildArgs {
+    /// A distribution with all settings at their defaults.
+    pub(crate) fn of(distribution: &str) -> Self {
+        Self {
+            distribution: PathBuf::from(distribution),
+            with: Vec::new(),
+            out: None,
+            release: false,
+            features: Vec::new(),
+            generate_only: false,
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
     /// The distribution: a folder with build.yaml and config.yaml, or the name of one in distributions/.

@@ -33,14 +33,7 @@ pub(crate) fn build(workspace: &Workspace, args: &BuildArgs) -> Result<Artifacts
 
 /// Builds the distribution with its defaults and hands back what is in the output folder.
 pub(crate) fn output(workspace: &Workspace, distribution: &str) -> Result<OutputFolder> {
-    let args = BuildArgs {
-        distribution: PathBuf::from(distribution),
-        with: Vec::new(),
-        out: None,
-        release: false,
-        features: Vec::new(),
-        generate_only: false,
-    };
+    let args = BuildArgs::of(distribution);
     build(workspace, &args)?
         .output
         .ok_or_else(|| "the build stopped before its output".into())
@@ -49,11 +42,9 @@ pub(crate) fn output(workspace: &Workspace, distribution: &str) -> Result<Output
 pub(crate) fn run(workspace: &Workspace, args: &RunArgs) -> Result {
     let build_args = BuildArgs {
         distribution: args.distribution.clone(),
-        with: Vec::new(),
-        out: None,
         release: args.release,
         features: args.features.clone(),
-        generate_only: false,
+        ..BuildArgs::of("")
     };
     let output = build(workspace, &build_args)?
         .output

@@ -10,6 +10,7 @@ mod args;
 mod codegen;
 mod distributions;
 mod new_provider;
+mod shared_builds;
 mod suite;
 mod tidy;
 mod workspace;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::args::{CodegenArgs, TestArgs};
+use crate::args::{BuildArgs, CodegenArgs, TestArgs};
 use crate::workspace::Workspace;
-use crate::{Result, codegen, distributions, tidy};
+use crate::{Result, codegen, distributions, shared_builds, tidy};
 
 /// The engine's crate and the distributions that hold it. Everything else does without.
 const ENGINE: &str = "puna-provider-mistralrs";
@@ -18,6 +18,7 @@ const STEPS: &[(&str, Run)] = &[
     ("fmt", fmt),
     ("tidy", |suite| done(tidy::check(suite.workspace))),
     ("deny", deny),
+    ("shared", shared),
     ("clippy", clippy),
     ("doc", doc),
     ("doctest", doctest),
@@ -185,6 +186,16 @@ fn distributions(suite: &Suite<'_>) -> Result<Vec<String>> {
     let mut names = distributions::names(suite.workspace)?;
     names.retain(|name| !suite.fast || WITHOUT_ENGINE.contains(&name.as_str()));
     Ok(names)
+}
+
+/// Whether the engine's tests and the distributions share one build of it.
+fn shared(suite: &Suite<'_>) -> Result<Option<String>> {
+    let args = BuildArgs {
+        generate_only: true,
+        ..BuildArgs::of("starter")
+    };
+    let generated = distributions::build(suite.workspace, &args)?.generated;
+    done(shared_builds::check(suite.workspace, &generated))
 }
 
 /// Builds each distribution, and has its own binary check its own configuration.

@@ -58,7 +58,13 @@ pub(super) fn provider_readmes(workspace: &Workspace, catalog: &Catalog) -> Resu
             let text =
                 fs::read_to_string(workspace.path(&path)).map_err(|error| format!("failed to read {path}: {error}"))?;
             Ok(Generated {
-                text: blocks::replace(&path, &text, "configuration", &key_table(provider))?,
+                text: blocks::replace_or_append(
+                    &path,
+                    &text,
+                    "configuration",
+                    "# Configuration",
+                    &key_table(provider),
+                )?,
                 path,
             })
         })
