@@ -116,7 +116,7 @@ impl Client {
         let base = BaseUrl::parse(base_url).map_err(|error| Error::invalid_request(error.message()))?;
         let mut headers = RequestHeaders::default();
         headers.set(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        let tls = Arc::new(self.0.connector.tls.without_identity());
+        let tls = self.0.connector.tls.without_identity();
         let Fields {
             name, timeouts, proxy, ..
         } = &*self.0;

@@ -23,6 +23,11 @@ impl RequestHeaders {
         Some(())
     }
 
+    /// Takes a header out.
+    pub fn remove(&mut self, name: &HeaderName) {
+        self.0.remove(name);
+    }
+
     /// Sets every header of `other`.
     pub fn extend(&mut self, other: &Self) {
         for (name, value) in &other.0 {

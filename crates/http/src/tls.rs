@@ -21,6 +21,8 @@ pub(crate) struct Tls {
     min_version: TlsVersion,
     identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
     config: OnceLock<Result<Arc<ClientConfig>, String>>,
+    /// See [`without_identity`](Self::without_identity).
+    anonymous: OnceLock<Arc<Tls>>,
 }
 
 enum Trust {
@@ -85,6 +87,7 @@ impl Tls {
             min_version: min_version.unwrap_or(TlsVersion::V12),
             identity,
             config: OnceLock::new(),
+            anonymous: OnceLock::new(),
         };
         if !matches!(tls.trust, Trust::System(_)) {
             // Nothing more has to be read, so that a fault shows now.
@@ -95,18 +98,25 @@ impl Tls {
     }
 
     /// The same trust without the client's own certificate, for servers that a request chose.
-    pub(crate) fn without_identity(&self) -> Self {
-        Self {
-            trust: match &self.trust {
-                Trust::System(extra) => Trust::System(extra.clone()),
-                Trust::Only(roots) => Trust::Only(Arc::clone(roots)),
-                Trust::Anybody => Trust::Anybody,
-            },
-            provider: Arc::clone(&self.provider),
-            min_version: self.min_version,
-            identity: None,
-            config: OnceLock::new(),
+    pub(crate) fn without_identity(self: &Arc<Self>) -> Arc<Self> {
+        if self.identity.is_none() {
+            return Arc::clone(self);
         }
+        let anonymous = self.anonymous.get_or_init(|| {
+            Arc::new(Self {
+                trust: match &self.trust {
+                    Trust::System(extra) => Trust::System(extra.clone()),
+                    Trust::Only(roots) => Trust::Only(Arc::clone(roots)),
+                    Trust::Anybody => Trust::Anybody,
+                },
+                provider: Arc::clone(&self.provider),
+                min_version: self.min_version,
+                identity: None,
+                config: OnceLock::new(),
+                anonymous: OnceLock::new(),
+            })
+        });
+        Arc::clone(anonymous)
     }
 
     /// The settings for a connection. The first call may read the system's certificate authorities, which blocks for some milliseconds.

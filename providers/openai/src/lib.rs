@@ -1,0 +1,9 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod provider;
+
+pub use config::OpenAiConfig;
+pub use provider::OpenAi;
+
+puna_api::register_provider!(OpenAi);
