@@ -1,6 +1,10 @@
 //! The whole server over a scripted provider: without a socket where that is enough, with one where the connection matters.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what tests share may fail as loudly as they do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what tests share may fail as loudly as they do"
+)]
 
 mod admission;
 mod bad_input;
