@@ -1,0 +1,322 @@
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use puna_api::{Error, Result};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The path, and the id, of the demo model, which comes with the provider.
+pub const DEMO_MODEL: &str = "puna/tiny";
+
+/// Which models to load, and how much they may do at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MistralrsConfig {
+    /// The models to load at start. Default: the demo model alone.
+    #[serde(default = "demo_model_alone")]
+    pub models: Vec<LocalModel>,
+
+    /// How many answers each model on a GPU works on at the same time. More wait for their turn. A model on a CPU works on one
+    /// at a time, and long answers step aside for those that wait. Default: 32.
+    #[serde(default = "max_running")]
+    pub max_running: NonZeroUsize,
+
+    /// How many answers may wait for each model before they begin. More are turned away as too many. Default: 1024.
+    #[serde(default = "max_waiting")]
+    pub max_waiting: usize,
+}
+
+/// A model on this machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LocalModel {
+    /// Where the model is: a folder with a checkpoint in the layout of Hugging Face (`config.json`, `tokenizer.json`,
+    /// `*.safetensors`), a folder with one GGUF file, a GGUF file, or `puna/tiny` for the demo model.
+    pub path: PathBuf,
+
+    /// The id that requests name the model by. Default: the name of the folder or file, `puna/tiny` for the demo model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+
+    /// The number format to compute in: `auto`, `f32`, `bf16` or `f16`. `auto` is `f32` on a CPU, and on other devices the
+    /// first of `bf16`, `f16` and `f32` that the device supports. The weights of a GGUF file keep their own formats.
+    /// Default: `auto`.
+    #[serde(default)]
+    pub dtype: DType,
+
+    /// The device to compute on: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`. `auto` is the best one that this binary was built
+    /// for. Default: `auto`.
+    #[serde(default)]
+    pub device: Device,
+
+    /// The most tokens of prompt and answer together. Default, and at most: what the model was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_sequence_length: Option<NonZeroUsize>,
+
+    /// A file with a Jinja chat template that takes the place of the model's own. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<PathBuf>,
+}
+
+/// A number format to compute in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DType {
+    /// Whatever suits the device.
+    #[default]
+    Auto,
+    /// 32 bits.
+    F32,
+    /// 16 bits with the exponent of 32.
+    Bf16,
+    /// 16 bits.
+    F16,
+}
+
+/// A device to compute on. In a configuration: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Device {
+    /// The best one that the binary was built for.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU, by its number.
+    Cuda(usize),
+    /// An Apple GPU.
+    Metal,
+}
+
+impl Default for MistralrsConfig {
+    fn default() -> Self {
+        Self {
+            models: demo_model_alone(),
+            max_running: max_running(),
+            max_waiting: max_waiting(),
+        }
+    }
+}
+
+impl MistralrsConfig {
+    /// Checks what types alone cannot say.
+    pub(crate) fn validate(&self) -> Result<()> {
+        if self.models.is_empty() {
+            return Err(Error::configuration("must list a model").with_param("models"));
+        }
+        let mut ids = BTreeSet::new();
+        for (index, model) in self.models.iter().enumerate() {
+            if model.path.as_os_str().is_empty() {
+                return Err(Error::configuration("must not be empty").with_param(format!("models[{index}].path")));
+            }
+            let id = model.id();
+            if id.is_empty() {
+                let message = format!("has no name to make an id of: {}; set `id`", model.path.display());
+                return Err(Error::configuration(message).with_param(format!("models[{index}].path")));
+            }
+            if !ids.insert(id.clone()) {
+                let message = format!("`{id}` is the id of an earlier model; each needs one of its own");
+                return Err(Error::configuration(message).with_param(format!("models[{index}].id")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl LocalModel {
+    /// A model with all settings at their defaults.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            id: None,
+            dtype: DType::Auto,
+            device: Device::Auto,
+            max_sequence_length: None,
+            chat_template: None,
+        }
+    }
+
+    /// Whether this is the demo model.
+    pub fn is_demo(&self) -> bool {
+        self.path == Path::new(DEMO_MODEL)
+    }
+
+    /// The id that requests name the model by; empty when it has none and its path has no name.
+    pub fn id(&self) -> String {
+        // A variable that is not set expands to an empty id.
+        if let Some(id) = self.id.as_ref().filter(|id| !id.is_empty()) {
+            return id.clone();
+        }
+        if self.is_demo() {
+            return DEMO_MODEL.to_owned();
+        }
+        let is_gguf = self
+            .path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
+        let name = if is_gguf {
+            self.path.file_stem()
+        } else {
+            self.path.file_name()
+        };
+        name.unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let device = match text {
+            "auto" => Some(Self::Auto),
+            "cpu" => Some(Self::Cpu),
+            "cuda" => Some(Self::Cuda(0)),
+            "metal" => Some(Self::Metal),
+            other => other
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok())
+                .map(Self::Cuda),
+        };
+        device.ok_or_else(|| format!("unknown device `{text}`, expected `auto`, `cpu`, `cuda`, `cuda:N` or `metal`"))
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => formatter.write_str("auto"),
+            Self::Cpu => formatter.write_str("cpu"),
+            Self::Cuda(number) => write!(formatter, "cuda:{number}"),
+            Self::Metal => formatter.write_str("metal"),
+        }
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Device {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Device {
+    fn schema_name() -> Cow<'static, str> {
+        "Device".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^(auto|cpu|cuda(:[0-9]+)?|metal)$"})
+    }
+}
+
+fn demo_model_alone() -> Vec<LocalModel> {
+    vec![LocalModel::new(DEMO_MODEL)]
+}
+
+fn max_running() -> NonZeroUsize {
+    NonZeroUsize::MIN.saturating_add(31)
+}
+
+fn max_waiting() -> usize {
+    1024
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn everything_has_a_default() {
+        let config: MistralrsConfig = serde_json::from_value(json!({})).unwrap();
+        assert_eq!(config, MistralrsConfig::default());
+        assert_eq!(config.models[0].id(), "puna/tiny");
+        assert!(config.models[0].is_demo());
+        config.validate().unwrap();
+    }
+
+    #[test]
+    fn ids_come_from_paths() {
+        for (path, id) in [
+            ("/models/Qwen3-0.6B", "Qwen3-0.6B"),
+            ("m/q4.k.gguf", "q4.k"),
+            ("./puna/tiny", "tiny"),
+            ("a/b/", "b"),
+            ("/", ""),
+        ] {
+            assert_eq!(LocalModel::new(path).id(), id, "{path}");
+        }
+        let named = LocalModel {
+            id: Some("mine".to_owned()),
+            ..LocalModel::new("/models/x")
+        };
+        assert_eq!(named.id(), "mine");
+        let unset = LocalModel {
+            id: Some(String::new()),
+            ..LocalModel::new("/models/x")
+        };
+        assert_eq!(unset.id(), "x");
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let cases = [
+            (json!({"models": []}), "models", "must list a model"),
+            (json!({"models": [{"path": ""}]}), "models[0].path", "must not be empty"),
+            (
+                json!({"models": [{"path": "/"}]}),
+                "models[0].path",
+                "has no name to make an id of: /; set `id`",
+            ),
+            (
+                json!({"models": [{"path": "a/x"}, {"path": "b/x"}]}),
+                "models[1].id",
+                "`x` is the id of an earlier model; each needs one of its own",
+            ),
+        ];
+        for (config, path, message) in cases {
+            let error = serde_json::from_value::<MistralrsConfig>(config)
+                .unwrap()
+                .validate()
+                .unwrap_err();
+            assert_eq!((error.param(), error.message()), (Some(path), message));
+        }
+        for (config, message) in [
+            (
+                json!({"models": [{"path": "x", "device": "tpu"}]}),
+                "unknown device `tpu`",
+            ),
+            (
+                json!({"models": [{"path": "x", "dtype": "f64"}]}),
+                "unknown variant `f64`",
+            ),
+            (json!({"models": [{"path": "x", "typo": 1}]}), "unknown field `typo`"),
+            (json!({"max_running": 0}), "nonzero"),
+        ] {
+            let error = serde_json::from_value::<MistralrsConfig>(config)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn devices_read_and_write_alike() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:3", "metal"] {
+            assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
+        assert!("cuda:x".parse::<Device>().is_err());
+    }
+}

@@ -1,0 +1,263 @@
+//! The engine: the only part that knows mistralrs.
+//!
+//! The engine is given token ids and hands logits to a [`Picker`](picker::Picker), which chooses each token itself. So texts,
+//! stop sequences, seeds, grammars and tool calls are the provider's own affair, and the engine does what it is best at: it
+//! runs the model for many answers at once.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use mistralrs::core::MistralRs;
+use mistralrs::llguidance::api::TopLevelGrammar;
+use mistralrs::llguidance::{Matcher, ParserFactory};
+use mistralrs::{NormalRequest, Request, RequestMessage, SamplingParams};
+use puna_api::{Error, Host, Result};
+use serde_json::{Map, Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error;
+use crate::generation::{Generation, GenerationRequest};
+use crate::template::ChatTemplate;
+use picker::{Answering, EndTokens, Picker, Rest};
+use turns::{Turn, Turns};
+
+mod load;
+mod picker;
+mod turns;
+
+pub(crate) use load::EngineSettings;
+
+/// Messages that the engine may send before the picker takes them: one or two come with each token, and it looks each time.
+const RESPONSES: usize = 16;
+
+/// A loaded model.
+pub(crate) struct Engine {
+    id: String,
+    engine: Arc<MistralRs>,
+    tokenizer: Tokenizer,
+    grammars: Arc<ParserFactory>,
+    template: Option<ChatTemplate>,
+    end_tokens: Arc<EndTokens>,
+    context_length: usize,
+    defaults: SamplingDefaults,
+    turns: Arc<Turns>,
+    host: Host,
+}
+
+/// A model's tokens.
+pub(crate) struct Tokenizer {
+    encode: Box<Encode>,
+    tokens: Vec<Box<[u8]>>,
+    longest_token: usize,
+    begin_token: Option<u32>,
+    drops_first_space: bool,
+}
+
+/// Gives the tokens of a text. The flag adds the tokens that every text of this model begins or ends with.
+type Encode = dyn Fn(&str, bool) -> Result<Vec<u32>, String> + Send + Sync;
+
+/// A form that answers must have. Cheap enough to clone per answer.
+#[derive(Clone)]
+pub(crate) struct Grammar(Arc<TopLevelGrammar>);
+
+/// How a model's maker would have tokens chosen where a request does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct SamplingDefaults {
+    pub(crate) temperature: Option<f64>,
+    pub(crate) top_p: Option<f64>,
+    pub(crate) top_k: Option<usize>,
+    pub(crate) min_p: Option<f64>,
+    pub(crate) repetition_penalty: Option<f64>,
+}
+
+impl Engine {
+    /// Loads a model, on a thread of its own.
+    pub(crate) async fn load(settings: EngineSettings) -> Result<Self> {
+        load::load(settings).await
+    }
+
+    /// The id that requests name the model by.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The most tokens of prompt and answer together.
+    pub(crate) fn context_length(&self) -> usize {
+        self.context_length
+    }
+
+    /// The model's tokens.
+    pub(crate) fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The model's chat template, if it has one.
+    pub(crate) fn template(&self) -> Option<&ChatTemplate> {
+        self.template.as_ref()
+    }
+
+    /// How the model's maker would have tokens chosen.
+    pub(crate) fn defaults(&self) -> SamplingDefaults {
+        self.defaults
+    }
+
+    /// A form of answers by a JSON Schema. Fails as an invalid request when the schema is not valid or asks for too much.
+    pub(crate) fn json_grammar(&self, mut schema: Map<String, Value>) -> Result<Grammar> {
+        // Weak models fill optional white space without end.
+        schema.insert("x-guidance".to_owned(), json!({"whitespace_flexible": false}));
+        let grammar = TopLevelGrammar::from_json_schema(Value::Object(schema));
+        let parser = self.grammars.create_parser(grammar.clone());
+        let cause = parser.map_err(|error| error.to_string()).and_then(|parser| {
+            let mut matcher = Matcher::new(Ok(parser));
+            matcher.compute_mask().map(drop).map_err(|error| error.to_string())
+        });
+        match cause {
+            Ok(()) => Ok(Grammar(Arc::new(grammar))),
+            Err(cause) => {
+                let cause = cause.lines().next().unwrap_or_default();
+                Err(Error::invalid_request(format!(
+                    "the JSON schema cannot be used: {cause}"
+                )))
+            }
+        }
+    }
+
+    /// Begins an answer, when it is its turn. Fails as rate limited when too many answers wait already.
+    pub(crate) async fn generate(&self, request: GenerationRequest) -> Result<Generation> {
+        let turn = self.turns.first().await?;
+        let matcher = match &request.grammar {
+            Some(Grammar(grammar)) => {
+                let parser = self.grammars.create_parser(TopLevelGrammar::clone(grammar));
+                Some(Matcher::new(Ok(
+                    parser.map_err(|cause| error::failed(&cause.to_string()))?
+                )))
+            }
+            None => None,
+        };
+        let (events, received) = mpsc::unbounded_channel();
+        let vocabulary_size = self.tokenizer.tokens.len();
+        let answering = Answering::new(&request, matcher, Arc::clone(&self.end_tokens), vocabulary_size, events);
+        let rest = answering.rest();
+        let runner = Runner {
+            engine: Arc::clone(&self.engine),
+            turns: Arc::clone(&self.turns),
+        };
+        let answering = Arc::new(Mutex::new(answering));
+        let over = runner.run(&answering, rest, turn).await?;
+        if self.turns.steps_aside() {
+            self.host.spawn(runner.go_on(answering, over));
+        }
+        Ok(Generation::new(received))
+    }
+
+    /// Whether the engine takes requests.
+    pub(crate) fn is_running(&self) -> bool {
+        self.engine.get_sender(None).is_ok_and(|sender| !sender.is_closed())
+    }
+}
+
+/// Hands answers to the engine.
+struct Runner {
+    engine: Arc<MistralRs>,
+    turns: Arc<Turns>,
+}
+
+impl Runner {
+    /// Gives an answer a turn. What comes back ends with the turn.
+    async fn run(&self, answering: &Arc<Mutex<Answering>>, rest: Rest, turn: Turn) -> Result<oneshot::Receiver<()>> {
+        let (responder, responses) = mpsc::channel(RESPONSES);
+        let (sender, over) = oneshot::channel();
+        let picker = Picker::new(Arc::clone(answering), Arc::clone(&self.turns), turn, responses, sender);
+        let sampling = SamplingParams {
+            // The picker leaves one token to choose from.
+            temperature: Some(0.0),
+            max_len: Some(rest.max_tokens),
+            ..SamplingParams::neutral()
+        };
+        let message = RequestMessage::CompletionTokens(rest.tokens);
+        let mut request = NormalRequest::new_simple(message, sampling, responder, 0, None, None);
+        request.is_streaming = true;
+        request.logits_processors = Some(vec![Arc::new(picker)]);
+        let sender = self
+            .engine
+            .get_sender(None)
+            .map_err(|cause| error::failed(&cause.to_string()))?;
+        sender
+            .send(Request::Normal(Box::new(request)))
+            .await
+            .map_err(|_| error::stopped())?;
+        Ok(over)
+    }
+
+    /// Gives an answer more turns for as long as it steps aside, is waited for, and the server runs.
+    async fn go_on(self, answering: Arc<Mutex<Answering>>, mut over: oneshot::Receiver<()>) {
+        loop {
+            // The sender is dropped with the turn.
+            let _ = over.await;
+            let Some(rest) = picker::lock(&answering).resume() else {
+                return;
+            };
+            let events = picker::lock(&answering).events();
+            let turn = tokio::select! {
+                turn = self.turns.another() => turn,
+                () = events.closed() => return,
+            };
+            let begun = match turn {
+                Ok(turn) => self.run(&answering, rest, turn).await,
+                Err(error) => Err(error),
+            };
+            match begun {
+                Ok(next) => over = next,
+                Err(error) => return picker::lock(&answering).fail(error),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Engine")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Grammar {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Grammar")
+    }
+}
+
+impl Tokenizer {
+    /// The tokens of a text. `with_marks` adds the tokens that every text of this model begins or ends with.
+    pub(crate) fn encode(&self, text: &str, with_marks: bool) -> Result<Vec<u32>> {
+        (self.encode)(text, with_marks)
+            .map_err(|cause| Error::invalid_request(format!("the text has no tokens: {cause}")))
+    }
+
+    /// The bytes of a token; none for one that stands for no text.
+    pub(crate) fn bytes(&self, token: u32) -> &[u8] {
+        self.tokens.get(token as usize).map_or(&[], |bytes| bytes)
+    }
+
+    /// How many tokens there are.
+    pub(crate) fn vocabulary_size(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The fewest tokens that a text of this many bytes can have.
+    pub(crate) fn fewest_tokens(&self, bytes: usize) -> usize {
+        bytes / self.longest_token.max(1)
+    }
+
+    /// The token that a text begins with, where the model has one.
+    pub(crate) fn begin_token(&self) -> Option<u32> {
+        self.begin_token
+    }
+
+    /// Whether a text on its own lacks the space that its first token begins with.
+    pub(crate) fn drops_first_space(&self) -> bool {
+        self.drops_first_space
+    }
+}

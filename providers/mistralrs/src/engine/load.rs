@@ -1,0 +1,333 @@
+//! Loads a model into an engine of its own.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use mistralrs::core::{
+    AutoDeviceMapParams, ChatTemplate as ChatTemplateFile, DefaultSchedulerMethod, DeviceMapSetting, GGUFLoaderBuilder,
+    GGUFSpecificConfig, Loader, MistralRsBuilder, ModelDType, ModelGenerationDefaults, NormalLoaderBuilder,
+    NormalSpecificConfig, Pipeline, SchedulerConfig, TokenSource,
+};
+use mistralrs::llguidance::ParserFactory;
+use puna_api::{Error, Host, Result};
+use serde_json::{Map, Value};
+use tokio::sync::{Mutex, oneshot};
+use tracing::Level;
+
+use super::picker::EndTokens;
+use super::turns::Turns;
+use super::{Engine, SamplingDefaults, Tokenizer};
+use crate::checkpoint::Checkpoint;
+use crate::config::{DType, Device};
+use crate::error;
+use crate::generation::{GenerationRequest, Next};
+use crate::sampling::Sampling;
+use crate::template::{ChatTemplate, TemplateSource};
+
+/// What an engine is made from.
+#[derive(Debug)]
+pub(crate) struct EngineSettings {
+    /// The id that requests name the model by.
+    pub(crate) id: String,
+    /// The model's files.
+    pub(crate) checkpoint: Checkpoint,
+    /// The number format to compute in.
+    pub(crate) dtype: DType,
+    /// The device to compute on.
+    pub(crate) device: Device,
+    /// The most tokens of prompt and answer together, if fewer than the model can have.
+    pub(crate) max_sequence_length: Option<NonZeroUsize>,
+    /// A template that takes the place of the model's own.
+    pub(crate) chat_template: Option<PathBuf>,
+    /// How many answers run at the same time.
+    pub(crate) max_running: NonZeroUsize,
+    /// How many answers may wait.
+    pub(crate) max_waiting: usize,
+    /// Where the work goes on that an answer needs between its turns.
+    pub(crate) host: Host,
+}
+
+/// Loads a model and lets it generate, so that a model that cannot work is found out now.
+pub(super) async fn load(settings: EngineSettings) -> Result<Engine> {
+    let id = settings.id.clone();
+    let (sender, receiver) = oneshot::channel();
+    // Not on the runtime's threads: reading weights takes seconds to minutes and never pauses.
+    let spawned = thread::Builder::new().name("puna-load".to_owned()).spawn(move || {
+        let id = settings.id.clone();
+        let loaded = catch_unwind(AssertUnwindSafe(|| load_quietly(&settings)));
+        let loaded = loaded.unwrap_or_else(|panic| Err(error::load(&id, &panic_message(panic.as_ref()))));
+        // The receiver is gone when the server gave up starting.
+        let _ = sender.send(loaded);
+    });
+    spawned.map_err(|cause| error::load(&id, &cause.to_string()))?;
+    let engine = receiver
+        .await
+        .map_err(|_| error::load(&id, "the loading thread ended"))??;
+    try_out(&engine).await?;
+    Ok(engine)
+}
+
+/// Two tokens: the first comes of the prompt, the second of the first.
+async fn try_out(engine: &Engine) -> Result<()> {
+    let mut generation = engine
+        .generate(GenerationRequest {
+            prompt: Arc::new([engine.tokenizer.begin_token.unwrap_or(0)]),
+            choice: 0,
+            max_tokens: 2,
+            sampling: Sampling {
+                temperature: 0.0,
+                ..Sampling::default()
+            },
+            grammar: None,
+        })
+        .await?;
+    let mut next = generation.next().await;
+    if let Ok(Next::Token(_)) = next {
+        next = generation.next().await;
+    }
+    next.map(drop).map_err(|error| {
+        let cause = error.context().first().map_or(error.message(), String::as_str);
+        error::load(&engine.id, cause)
+    })
+}
+
+/// The engine tells a page of details about each model that it loads; they are for those who debug it.
+fn load_quietly(settings: &EngineSettings) -> Result<Engine> {
+    if tracing::enabled!(target: "mistralrs_core", Level::DEBUG) {
+        return load_here(settings);
+    }
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), || load_here(settings))
+}
+
+fn load_here(settings: &EngineSettings) -> Result<Engine> {
+    let failed = |cause: String| error::load(&settings.id, &cause);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|cause| failed(cause.to_string()))?.block_on(async {
+        let pipeline = read(settings).map_err(failed)?;
+        let model = describe(&pipeline).map_err(failed)?;
+        let template = template(settings, model.template, model.special_tokens)?;
+        // On a CPU the engine's attention has one scratchpad for all answers of a step: they would see each other's text.
+        let at_once = if model.is_on_cpu {
+            NonZeroUsize::MIN
+        } else {
+            settings.max_running
+        };
+        let scheduler = SchedulerConfig::DefaultScheduler {
+            method: DefaultSchedulerMethod::Fixed(at_once),
+        };
+        // The engine's cache of prompts never drops anything on a CPU, and makes an answer depend on those before it.
+        let engine = MistralRsBuilder::new(pipeline, scheduler, false, None)
+            .with_no_prefix_cache(true)
+            .build()
+            .await;
+        let context_length = settings
+            .max_sequence_length
+            .map_or(model.context_length, |most| most.get().min(model.context_length));
+        Ok(Engine {
+            id: settings.id.clone(),
+            engine,
+            tokenizer: model.tokenizer,
+            grammars: model.grammars,
+            template,
+            end_tokens: Arc::new(model.end_tokens),
+            context_length,
+            defaults: model.defaults,
+            turns: Arc::new(Turns::new(&settings.id, at_once.get(), settings.max_waiting)),
+            host: settings.host.clone(),
+        })
+    })
+}
+
+/// Reads the weights.
+fn read(settings: &EngineSettings) -> Result<Arc<Mutex<dyn Pipeline>>, String> {
+    let device = device(settings.device)?;
+    let dtype = match settings.dtype {
+        DType::Auto if device.is_cpu() => ModelDType::F32,
+        DType::Auto => ModelDType::Auto,
+        DType::F32 => ModelDType::F32,
+        DType::Bf16 => ModelDType::BF16,
+        DType::F16 => ModelDType::F16,
+    };
+    let mapping = DeviceMapSetting::Auto(AutoDeviceMapParams::default_text());
+    let loader = loader(&settings.checkpoint)?;
+    let pipeline = loader
+        .load_model_from_hf(None, TokenSource::None, &dtype, &device, true, mapping, None, None)
+        .map_err(|cause| cause.to_string())?;
+    Ok(pipeline)
+}
+
+fn loader(checkpoint: &Checkpoint) -> Result<Box<dyn Loader>, String> {
+    match checkpoint {
+        Checkpoint::Folder(folder) => {
+            let folder = utf8(folder)?.to_owned();
+            NormalLoaderBuilder::new(NormalSpecificConfig::default(), None, None, Some(folder), false, None)
+                .build(None)
+                .map_err(|cause| cause.to_string())
+        }
+        Checkpoint::Gguf(file) => {
+            let folder = file.parent().map(utf8).transpose()?.unwrap_or(".").to_owned();
+            let name = file
+                .file_name()
+                .map(Path::new)
+                .map(utf8)
+                .transpose()?
+                .unwrap_or_default()
+                .to_owned();
+            let config = GGUFSpecificConfig::default();
+            Ok(GGUFLoaderBuilder::new(None, None, folder, vec![name], config, false, None).build())
+        }
+    }
+}
+
+fn utf8(path: &Path) -> Result<&str, String> {
+    path.to_str()
+        .ok_or_else(|| format!("the path {} is not valid UTF-8", path.display()))
+}
+
+fn device(device: Device) -> Result<mistralrs::Device, String> {
+    let found = match device {
+        Device::Auto => mistralrs::best_device(false),
+        Device::Cpu => Ok(mistralrs::Device::Cpu),
+        Device::Cuda(number) => mistralrs::Device::new_cuda(number),
+        Device::Metal => mistralrs::Device::new_metal(0),
+    };
+    found.map_err(|cause| format!("the device `{device}` cannot be used: {cause}"))
+}
+
+/// What a loaded model says of itself.
+struct Description {
+    tokenizer: Tokenizer,
+    grammars: Arc<ParserFactory>,
+    template: Option<TemplateSource>,
+    special_tokens: Map<String, Value>,
+    end_tokens: EndTokens,
+    context_length: usize,
+    defaults: SamplingDefaults,
+    is_on_cpu: bool,
+}
+
+fn describe(pipeline: &Mutex<dyn Pipeline>) -> Result<Description, String> {
+    let pipeline = pipeline.try_lock().map_err(|cause| cause.to_string())?;
+    let metadata = pipeline.get_metadata();
+    let tokenizer = pipeline.tokenizer().ok_or("the model has no tokenizer")?;
+    let grammars = metadata
+        .llg_factory
+        .clone()
+        .ok_or("the model's tokenizer does not tell the bytes of its tokens")?;
+    let trie = grammars.tok_env().tok_trie();
+    let tokens: Vec<Box<[u8]>> = (0..trie.vocab_size() as u32)
+        .map(|token| trie.decode_ext(&[token], false).into_boxed_slice())
+        .collect();
+    let end_tokens = EndTokens {
+        all: metadata.eos_tok.iter().copied().chain([trie.eos_token()]).collect(),
+        of_engine: metadata.eos_tok.first().copied(),
+        of_grammars: trie.eos_token(),
+    };
+
+    let chat_template = pipeline.get_chat_template();
+    let chat_template = chat_template.as_deref();
+    let names = [
+        ("bos_token", chat_template.and_then(ChatTemplateFile::bos_tok)),
+        ("eos_token", chat_template.and_then(ChatTemplateFile::eos_tok)),
+        ("unk_token", chat_template.and_then(ChatTemplateFile::unk_tok)),
+    ];
+    let begin_token = names[0].1.as_ref().and_then(|text| tokenizer.token_to_id(text));
+    let special_tokens = names
+        .into_iter()
+        .map(|(name, text)| (name.to_owned(), text.map_or(Value::Null, Value::from)));
+    let drops_first_space = tokens
+        .iter()
+        .position(|bytes| bytes.len() > 1 && bytes[0] == b' ' && bytes[1].is_ascii_alphabetic())
+        .and_then(|token| tokenizer.decode(&[token as u32], false).ok())
+        .is_some_and(|text| !text.starts_with(' '));
+    let defaults = pipeline.generation_defaults();
+
+    Ok(Description {
+        template: chat_template.and_then(template_source),
+        special_tokens: special_tokens.collect(),
+        end_tokens,
+        context_length: metadata.max_seq_len,
+        is_on_cpu: pipeline.device().is_cpu(),
+        defaults: defaults.as_ref().map(sampling_defaults).unwrap_or_default(),
+        tokenizer: Tokenizer {
+            longest_token: tokens.iter().map(|bytes| bytes.len()).max().unwrap_or_default(),
+            tokens,
+            begin_token,
+            drops_first_space,
+            encode: Box::new(move |text, with_marks| {
+                let encoding = tokenizer
+                    .encode_fast(text, with_marks)
+                    .map_err(|cause| cause.to_string())?;
+                Ok(encoding.get_ids().to_vec())
+            }),
+        },
+        grammars,
+    })
+}
+
+/// The template that the configuration names, or else the model's own.
+fn template(
+    settings: &EngineSettings,
+    own: Option<TemplateSource>,
+    special_tokens: Map<String, Value>,
+) -> Result<Option<ChatTemplate>> {
+    let source = match &settings.chat_template {
+        Some(file) => {
+            let default = fs::read_to_string(file).map_err(|cause| {
+                Error::configuration(format!("cannot read the chat template {}: {cause}", file.display()))
+                    .with_source(cause)
+            })?;
+            Some(TemplateSource {
+                default,
+                tool_use: None,
+            })
+        }
+        None => own,
+    };
+    source
+        .map(|source| ChatTemplate::new(source, special_tokens))
+        .transpose()
+}
+
+/// A model has one template, or a list of them by name.
+fn template_source(file: &ChatTemplateFile) -> Option<TemplateSource> {
+    let templates = &file.chat_template.as_ref()?.0;
+    if let Some(default) = templates.as_ref().left() {
+        return Some(TemplateSource {
+            default: default.clone(),
+            tool_use: None,
+        });
+    }
+    let named = |name: &str| {
+        let mut templates = templates.as_ref().right()?.iter();
+        templates
+            .find(|entry| entry.get("name").is_some_and(|found| found == name))?
+            .get("template")
+            .cloned()
+    };
+    Some(TemplateSource {
+        default: named("default")?,
+        tool_use: named("tool_use"),
+    })
+}
+
+fn sampling_defaults(defaults: &ModelGenerationDefaults) -> SamplingDefaults {
+    let greedy = defaults.do_sample == Some(false);
+    SamplingDefaults {
+        temperature: if greedy { Some(0.0) } else { defaults.temperature },
+        top_p: defaults.top_p,
+        top_k: defaults.top_k.filter(|top_k| *top_k > 0),
+        min_p: defaults.min_p,
+        repetition_penalty: defaults.repetition_penalty.map(f64::from),
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "the engine panicked".to_owned())
+}

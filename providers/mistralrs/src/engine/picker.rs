@@ -1,0 +1,260 @@
+//! Chooses the tokens of one answer inside the engine's loop.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mistralrs::core::Response;
+use mistralrs::llguidance::Matcher;
+use mistralrs::{CustomLogitsProcessor, Device, Tensor};
+use puna_api::Error;
+use tokio::sync::mpsc::{Receiver, UnboundedSender};
+use tokio::sync::oneshot;
+
+use super::turns::{Turn, Turns};
+use crate::error;
+use crate::generation::{Event, GenerationRequest};
+use crate::sampling::{NotFinite, Sampler};
+
+/// The tokens that end an answer.
+#[derive(Debug)]
+pub(super) struct EndTokens {
+    /// All of them.
+    pub(super) all: Vec<u32>,
+    /// One that the engine knows as such.
+    pub(super) of_engine: Option<u32>,
+    /// The one that grammars have for it.
+    pub(super) of_grammars: u32,
+}
+
+/// An answer in the making. It outlives the turns in which it is made.
+pub(super) struct Answering {
+    sampler: Sampler,
+    matcher: Option<Matcher>,
+    end_tokens: Arc<EndTokens>,
+    vocabulary_size: usize,
+    events: UnboundedSender<Event>,
+    tokens: Vec<u32>,
+    max_length: usize,
+    progress: Progress,
+}
+
+/// What the engine should do with an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Go on.
+    Running,
+    /// Let go, to go on in another turn.
+    SteppedAside,
+    /// Let go.
+    Ended,
+}
+
+/// What is left of an answer that stepped aside.
+pub(super) struct Rest {
+    /// The prompt and what the answer has already.
+    pub(super) tokens: Vec<u32>,
+    /// The most tokens that may come.
+    pub(super) max_tokens: usize,
+}
+
+impl Answering {
+    pub(super) fn new(
+        request: &GenerationRequest,
+        matcher: Option<Matcher>,
+        end_tokens: Arc<EndTokens>,
+        vocabulary_size: usize,
+        events: UnboundedSender<Event>,
+    ) -> Self {
+        Self {
+            sampler: Sampler::new(request.sampling.clone(), &request.prompt, request.choice),
+            matcher,
+            end_tokens,
+            vocabulary_size,
+            events,
+            tokens: request.prompt.to_vec(),
+            max_length: request.prompt.len() + request.max_tokens as usize,
+            progress: Progress::Running,
+        }
+    }
+
+    /// What another turn has to do; nothing when the answer did not step aside.
+    pub(super) fn resume(&mut self) -> Option<Rest> {
+        if self.progress != Progress::SteppedAside {
+            return None;
+        }
+        self.progress = Progress::Running;
+        Some(self.rest())
+    }
+
+    /// What is to do.
+    pub(super) fn rest(&self) -> Rest {
+        Rest {
+            tokens: self.tokens.clone(),
+            max_tokens: self.max_length - self.tokens.len(),
+        }
+    }
+
+    /// Where to hear of it when nobody waits for the answer any more.
+    pub(super) fn events(&self) -> UnboundedSender<Event> {
+        self.events.clone()
+    }
+
+    /// Ends the answer with a failure.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.progress = Progress::Ended;
+        // Where nobody listens any more there is nobody to tell.
+        let _ = self.events.send(Event::Failed(error));
+    }
+
+    /// The token that the answer goes on with; none when it is at its end.
+    fn next(&mut self, mut logits: Vec<f32>) -> Option<u32> {
+        if self.progress == Progress::Ended || self.events.is_closed() {
+            return None;
+        }
+        // Some models have more logits than tokens, to fill up a block of memory.
+        logits.truncate(self.vocabulary_size);
+        match self.choose(&mut logits) {
+            Ok(Some(token)) => {
+                self.tokens.push(token);
+                // Where nobody listens any more, the next call ends the answer.
+                let _ = self.events.send(Event::Token(token));
+                Some(token)
+            }
+            Ok(None) => {
+                self.progress = Progress::Ended;
+                let _ = self.events.send(Event::End);
+                None
+            }
+            Err(error) => {
+                self.fail(error);
+                None
+            }
+        }
+    }
+
+    fn choose(&mut self, logits: &mut [f32]) -> Result<Option<u32>, Error> {
+        self.sampler.adjust(logits);
+        if let Some(matcher) = &mut self.matcher {
+            if matcher.is_stopped() {
+                return Ok(None);
+            }
+            let mask = matcher
+                .compute_mask_or_eos()
+                .map_err(|cause| error::failed(&cause.to_string()))?;
+            let may_end = mask.is_allowed(self.end_tokens.of_grammars);
+            for (token, logit) in (0..).zip(logits.iter_mut()) {
+                let ends = may_end && self.end_tokens.all.contains(&token);
+                if !ends && !mask.is_allowed(token) {
+                    *logit = f32::NEG_INFINITY;
+                }
+            }
+        }
+        let token = self
+            .sampler
+            .choose(logits)
+            .map_err(|NotFinite| error::failed("the logits are not finite numbers"))?;
+        if self.end_tokens.all.contains(&token) {
+            return Ok(None);
+        }
+        if let Some(matcher) = &mut self.matcher {
+            matcher
+                .consume_token(token)
+                .map_err(|cause| error::failed(&cause.to_string()))?;
+        }
+        Ok(Some(token))
+    }
+}
+
+/// Stands in the engine as a processor of logits for one turn of an answer, and leaves the engine but one token to choose from.
+///
+/// It lives as long as the engine works on the answer, and holds the receiving end of the engine's own messages for as long:
+/// the engine panics, and with it all other answers, where a message cannot be delivered. It never fails for the same reason:
+/// the engine gives up the other answers of the batch then. When nobody waits for the answer any more, when the answer cannot
+/// go on, or when it steps aside, it chooses the token that ends it.
+pub(super) struct Picker(Mutex<Seat>);
+
+struct Seat {
+    answering: Arc<Mutex<Answering>>,
+    turns: Arc<Turns>,
+    made: usize,
+    responses: Option<Receiver<Response>>,
+    // In this order: whoever hears that the turn is over finds it free.
+    _turn: Turn,
+    _over: oneshot::Sender<()>,
+}
+
+impl Picker {
+    /// A picker for one turn. `over` is dropped when the engine has let go of the answer.
+    pub(super) fn new(
+        answering: Arc<Mutex<Answering>>,
+        turns: Arc<Turns>,
+        turn: Turn,
+        responses: Receiver<Response>,
+        over: oneshot::Sender<()>,
+    ) -> Self {
+        Self(Mutex::new(Seat {
+            answering,
+            turns,
+            made: 0,
+            responses: Some(responses),
+            _turn: turn,
+            _over: over,
+        }))
+    }
+}
+
+impl CustomLogitsProcessor for Picker {
+    fn apply(&self, logits: &Tensor, _context: &[u32]) -> mistralrs::Result<Tensor> {
+        let token = lock(&self.0).pick(logits.to_vec1::<f32>().unwrap_or_default()) as usize;
+        // The engine takes the token with the highest value, so nothing need stand behind it.
+        let mut values = vec![0.0_f32; token + 1];
+        values[token] = 1.0;
+        Tensor::from_vec(values, token + 1, &Device::Cpu)
+    }
+}
+
+impl Seat {
+    /// The token that the engine goes on with.
+    fn pick(&mut self, logits: Vec<f32>) -> u32 {
+        self.take_responses();
+        let mut answering = lock(&self.answering);
+        let token = answering.next(logits);
+        self.made += 1;
+        let length = answering.tokens.len();
+        if let Some(token) = token {
+            if length >= answering.max_length || !self.turns.is_over(self.made, length) {
+                return token;
+            }
+            // The token is kept; the engine is told another one and lets go.
+            answering.progress = Progress::SteppedAside;
+        }
+        answering.end_tokens.of_engine.unwrap_or_else(|| {
+            // Without such a token there is but one way to make the engine let go: its next message finds nobody.
+            self.responses = None;
+            0
+        })
+    }
+
+    /// Takes the engine's own messages, which matter only where they tell of a failure.
+    fn take_responses(&mut self) {
+        let Some(responses) = &mut self.responses else { return };
+        while let Ok(response) = responses.try_recv() {
+            let cause = match response {
+                Response::InternalError(error) | Response::ValidationError(error) => error.to_string(),
+                Response::ModelError(message, _) | Response::CompletionModelError(message, _) => message,
+                _ => continue,
+            };
+            lock(&self.answering).fail(error::failed(&cause));
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.take_responses();
+    }
+}
+
+/// What a panic left behind is as good as it was before.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

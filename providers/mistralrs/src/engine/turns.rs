@@ -1,0 +1,151 @@
+//! Who may use the engine, and for how long.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use puna_api::{Error, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error;
+
+/// The fewest tokens that an answer may make before it steps aside for one that waits.
+const SHORTEST_TURN: usize = 32;
+
+/// Answers come to their turn in the order in which they ask for it.
+///
+/// Where the engine works on one answer at a time, a long one steps aside now and then for those that wait. To go on it has to be
+/// read again from its beginning, which is much quicker than making it, but not free; so the longer an answer is, the longer is
+/// its turn.
+#[derive(Debug)]
+pub(super) struct Turns {
+    model: String,
+    free: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    max_waiting: usize,
+    steps_aside: bool,
+}
+
+/// A turn, which ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Turn {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Turns {
+    /// Turns for `at_once` answers at the same time, and for `max_waiting` that wait to begin.
+    pub(super) fn new(model: &str, at_once: usize, max_waiting: usize) -> Self {
+        Self {
+            model: model.to_owned(),
+            free: Arc::new(Semaphore::new(at_once)),
+            waiting: AtomicUsize::new(0),
+            max_waiting,
+            steps_aside: at_once == 1,
+        }
+    }
+
+    /// Waits for the first turn of an answer. Fails as rate limited when too many wait already. Who stops waiting has cost
+    /// nothing.
+    pub(super) async fn first(&self) -> Result<Turn> {
+        if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
+            return Ok(Turn { _permit: permit });
+        }
+        let place = Place::take(&self.waiting);
+        if place.before > self.max_waiting.saturating_sub(1) {
+            let (waiting, model) = (place.before, &self.model);
+            return Err(Error::rate_limited(format!(
+                "{waiting} answers wait for the model `{model}` already; try again later"
+            )));
+        }
+        self.wait().await
+    }
+
+    /// Waits for another turn of an answer that stepped aside.
+    pub(super) async fn another(&self) -> Result<Turn> {
+        let _place = Place::take(&self.waiting);
+        self.wait().await
+    }
+
+    async fn wait(&self) -> Result<Turn> {
+        let permit = Arc::clone(&self.free)
+            .acquire_owned()
+            .await
+            .map_err(|_| error::stopped())?;
+        Ok(Turn { _permit: permit })
+    }
+
+    /// Whether an answer should step aside that has made so many tokens in its turn, and has so many with its prompt.
+    pub(super) fn is_over(&self, made: usize, length: usize) -> bool {
+        self.steps_aside && made >= SHORTEST_TURN.max(length / 4) && self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether answers step aside at all.
+    pub(super) fn steps_aside(&self) -> bool {
+        self.steps_aside
+    }
+}
+
+/// A place among those who wait, given back when dropped.
+struct Place<'a> {
+    waiting: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize) -> Self {
+        Self {
+            waiting,
+            before: waiting.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use puna_api::ErrorKind;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn turns_come_in_order_and_waiting_is_bounded() {
+        let turns = Turns::new("m", 1, 2);
+        let first = turns.first().await.unwrap();
+        let (mut second, mut third) = (Box::pin(turns.first()), Box::pin(turns.first()));
+        assert!(second.as_mut().now_or_never().is_none() && third.as_mut().now_or_never().is_none());
+        assert_eq!(turns.first().await.unwrap_err().kind(), ErrorKind::RateLimited);
+        drop(second);
+        let mut fourth = Box::pin(turns.first());
+        assert!(fourth.as_mut().now_or_never().is_none());
+        drop(first);
+        let third = third.await.unwrap();
+        assert!(fourth.as_mut().now_or_never().is_none());
+        drop(third);
+        fourth.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_steps_aside_only_for_others() {
+        let turns = Turns::new("m", 1, 2);
+        let _first = turns.first().await.unwrap();
+        assert!(!turns.is_over(1_000, 1_000));
+        let mut second = Box::pin(turns.first());
+        assert!(second.as_mut().now_or_never().is_none());
+        assert!(!turns.is_over(31, 40) && turns.is_over(32, 40));
+        assert!(!turns.is_over(249, 1_000) && turns.is_over(250, 1_000));
+    }
+
+    #[tokio::test]
+    async fn with_many_turns_at_once_nobody_steps_aside() {
+        let turns = Turns::new("m", 2, 2);
+        let _both = (turns.first().await.unwrap(), turns.first().await.unwrap());
+        let mut third = Box::pin(turns.first());
+        assert!(third.as_mut().now_or_never().is_none());
+        assert!(!turns.is_over(1_000, 1_000) && !turns.steps_aside());
+    }
+}

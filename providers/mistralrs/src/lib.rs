@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod chat;
+mod checkpoint;
+mod completion;
+mod config;
+mod engine;
+mod error;
+mod generation;
+mod messages;
+mod provider;
+mod request;
+mod sampling;
+mod stop;
+mod template;
+mod tool_calls;
+mod utf8;
+
+pub use config::{DEMO_MODEL, DType, Device, LocalModel, MistralrsConfig};
+pub use provider::Mistralrs;
+
+puna_api::register_provider!(Mistralrs);

@@ -1,0 +1,237 @@
+//! Turns the messages and tools of a request into what chat templates expect.
+
+use puna_api::{AssistantMessage, ChatMessage, ChatTool, ContentPart, Error, MessageContent, Result, ToolCall};
+use serde_json::{Map, Value, json};
+
+use crate::request::{refuse_extra, unsupported};
+
+/// The messages as JSON objects, with the contents as plain text.
+pub(crate) fn messages(messages: &[ChatMessage]) -> Result<Vec<Value>> {
+    if messages.is_empty() {
+        return Err(Error::invalid_request("`messages` must not be empty").with_param("messages"));
+    }
+    messages
+        .iter()
+        .enumerate()
+        .map(|(index, message)| one(message, &format!("messages[{index}]")))
+        .collect()
+}
+
+/// The tools as JSON objects. Each must be a function.
+pub(crate) fn tools(tools: &[ChatTool]) -> Result<Vec<Value>> {
+    tools
+        .iter()
+        .enumerate()
+        .map(|(index, tool)| function(tool, &format!("tools[{index}]")))
+        .collect()
+}
+
+fn one(message: &ChatMessage, place: &str) -> Result<Value> {
+    let mut fields = Map::new();
+    fields.insert("role".to_owned(), message.role().into());
+    let content = match message.content() {
+        Some(content) => text(content, place)?,
+        None => String::new(),
+    };
+    fields.insert("content".to_owned(), content.into());
+    let extra = match message {
+        ChatMessage::Developer(message) | ChatMessage::System(message) => {
+            put(&mut fields, "name", message.name.as_ref());
+            &message.extra
+        }
+        ChatMessage::User(message) => {
+            put(&mut fields, "name", message.name.as_ref());
+            &message.extra
+        }
+        ChatMessage::Assistant(message) => {
+            assistant(&mut fields, message, place)?;
+            &message.extra
+        }
+        ChatMessage::Tool(message) => {
+            put(&mut fields, "tool_call_id", Some(&message.tool_call_id));
+            // Not of OpenAI's shape, but sent along by some, and some templates tell it.
+            put(&mut fields, "name", message.extra.get("name").and_then(Value::as_str));
+            &message.extra
+        }
+        ChatMessage::Function(_) => return Err(unsupported(&format!("{place}.role"), "`function`; use `tool`")),
+        ChatMessage::Other(message) => &message.extra,
+    };
+    let known: &[&str] = if matches!(message, ChatMessage::Tool(_)) {
+        &["name"]
+    } else {
+        &["annotations"]
+    };
+    refuse_extra(extra, known, place)?;
+    Ok(Value::Object(fields))
+}
+
+fn assistant(fields: &mut Map<String, Value>, message: &AssistantMessage, place: &str) -> Result<()> {
+    if message.audio.is_some() {
+        return Err(unsupported(&format!("{place}.audio"), "a reference to audio"));
+    }
+    if message.function_call.is_some() {
+        return Err(unsupported(
+            &format!("{place}.function_call"),
+            "a function call; use `tool_calls`",
+        ));
+    }
+    if let (None, Some(refusal)) = (&message.content, &message.refusal) {
+        fields.insert("content".to_owned(), refusal.as_str().into());
+    }
+    put(fields, "name", message.name.as_ref());
+    put(
+        fields,
+        "reasoning_content",
+        message.reasoning_content.as_ref().or(message.reasoning.as_ref()),
+    );
+    if let Some(calls) = message.tool_calls.as_ref().filter(|calls| !calls.is_empty()) {
+        let calls: Result<Vec<Value>> = calls
+            .iter()
+            .enumerate()
+            .map(|(index, call)| tool_call(call, &format!("{place}.tool_calls[{index}]")))
+            .collect();
+        fields.insert("tool_calls".to_owned(), calls?.into());
+    }
+    Ok(())
+}
+
+/// Templates expect the arguments as an object; what is no object stays as it came.
+fn tool_call(call: &ToolCall, place: &str) -> Result<Value> {
+    let ToolCall::Function(call) = call else {
+        return Err(unsupported(
+            &format!("{place}.type"),
+            "a call to a tool that is not a function",
+        ));
+    };
+    refuse_extra(&call.extra, &["index"], place)?;
+    refuse_extra(&call.function.extra, &[], &format!("{place}.function"))?;
+    let arguments = serde_json::from_str::<Map<String, Value>>(&call.function.arguments)
+        .map_or_else(|_| Value::from(call.function.arguments.as_str()), Value::Object);
+    Ok(json!({
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.function.name, "arguments": arguments},
+    }))
+}
+
+fn text(content: &MessageContent, place: &str) -> Result<String> {
+    let parts = match content {
+        MessageContent::Text(text) => return Ok(text.clone()),
+        MessageContent::Parts(parts) => parts,
+    };
+    let mut all = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        let place = format!("{place}.content[{index}]");
+        match part {
+            ContentPart::Text(part) => {
+                refuse_extra(&part.extra, &["cache_control"], &place)?;
+                all.push_str(&part.text);
+            }
+            ContentPart::Refusal(part) => all.push_str(&part.refusal),
+            other => {
+                return Err(unsupported(
+                    &format!("{place}.type"),
+                    &format!("a part of type `{}`", other.type_name()),
+                ));
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn function(tool: &ChatTool, place: &str) -> Result<Value> {
+    let ChatTool::Function(tool) = tool else {
+        return Err(unsupported(
+            &format!("{place}.type"),
+            &format!("a tool of type `{}`", tool.type_name()),
+        ));
+    };
+    let function = &tool.function;
+    if function.strict == Some(true) {
+        return Err(unsupported(&format!("{place}.function.strict"), "strict arguments"));
+    }
+    refuse_extra(&tool.extra, &[], place)?;
+    refuse_extra(&function.extra, &[], &format!("{place}.function"))?;
+    let mut fields = Map::new();
+    put(&mut fields, "name", Some(&function.name));
+    put(&mut fields, "description", function.description.as_ref());
+    if let Some(parameters) = &function.parameters {
+        fields.insert("parameters".to_owned(), Value::Object(parameters.clone()));
+    }
+    Ok(json!({"type": "function", "function": fields}))
+}
+
+fn put<T: AsRef<str> + ?Sized>(fields: &mut Map<String, Value>, name: &str, value: Option<&T>) {
+    if let Some(value) = value {
+        fields.insert(name.to_owned(), value.as_ref().into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(messages_json: Value) -> Result<Vec<Value>> {
+        messages(&serde_json::from_value::<Vec<ChatMessage>>(messages_json).unwrap())
+    }
+
+    #[test]
+    fn messages_keep_what_templates_read() {
+        let conversation = json!([
+            {"role": "system", "content": [{"type": "text", "text": "be "}, {"type": "text", "text": "brief"}]},
+            {"role": "user", "content": "hi", "name": "ada"},
+            {"role": "assistant", "content": null, "refusal": null, "annotations": [], "tool_calls": [
+                {"id": "1", "type": "function", "function": {"name": "add", "arguments": "{\"a\": 1}"}},
+                {"id": "2", "type": "function", "function": {"name": "add", "arguments": "oops"}},
+            ]},
+            {"role": "tool", "tool_call_id": "1", "content": "3"},
+            {"role": "ipython", "content": "x"},
+        ]);
+        assert_eq!(
+            Value::from(read(conversation).unwrap()),
+            json!([
+                {"role": "system", "content": "be brief"},
+                {"role": "user", "content": "hi", "name": "ada"},
+                {"role": "assistant", "content": "", "tool_calls": [
+                    {"id": "1", "type": "function", "function": {"name": "add", "arguments": {"a": 1}}},
+                    {"id": "2", "type": "function", "function": {"name": "add", "arguments": "oops"}},
+                ]},
+                {"role": "tool", "content": "3", "tool_call_id": "1"},
+                {"role": "ipython", "content": "x"},
+            ])
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_named() {
+        let image = json!({"type": "image_url", "image_url": {"url": "data:,"}});
+        let cases = [
+            (json!([]), "messages"),
+            (json!([{"role": "user", "content": ["hi", image]}]), ""),
+            (
+                json!([{"role": "user", "content": [image]}]),
+                "messages[0].content[0].type",
+            ),
+            (json!([{"role": "user", "content": "x", "mood": 1}]), "messages[0].mood"),
+            (
+                json!([{"role": "assistant", "audio": {"id": "a"}}]),
+                "messages[0].audio",
+            ),
+            (
+                json!([{"role": "function", "name": "f", "content": "x"}]),
+                "messages[0].role",
+            ),
+        ];
+        for (conversation, param) in cases {
+            let Ok(conversation) = serde_json::from_value::<Vec<ChatMessage>>(conversation) else {
+                assert!(param.is_empty());
+                continue;
+            };
+            assert_eq!(messages(&conversation).unwrap_err().param(), Some(param));
+        }
+        let tool = json!([{"type": "function", "function": {"name": "f", "strict": true}}, {"type": "custom", "custom": {"name": "g"}}]);
+        let both: Vec<ChatTool> = serde_json::from_value(tool).unwrap();
+        assert_eq!(tools(&both[..1]).unwrap_err().param(), Some("tools[0].function.strict"));
+        assert_eq!(tools(&both[1..]).unwrap_err().param(), Some("tools[0].type"));
+    }
+}
