@@ -108,7 +108,7 @@ mod tests {
         context_length: Some(512),
     }];
 
-    fn read(models: Value) -> Vec<(String, ModelType, Value)> {
+    fn read(models: &Value) -> Vec<(String, ModelType, Value)> {
         let body = json!({ "object": "list", "data": models }).to_string();
         let models = read_list("up", body.as_bytes(), KNOWN).unwrap();
         models
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_servers_tell_of_their_models_is_kept() {
-        let found = read(json!([
+        let found = read(&json!([
             { "id": "a", "object": "model", "created": 1, "owned_by": "vllm", "max_model_len": 4096, "permission": [] },
             { "id": "b", "meta": { "n_ctx_train": 512, "n_embd": 64 } },
             { "id": "b" },

@@ -316,7 +316,7 @@ fn is_empty_array(value: &[u8]) -> bool {
 fn is_text_format(value: &[u8]) -> bool {
     let mut is_text = false;
     let scanned = members(value, |member| {
-        is_text |= &*member.name == b"type" && &value[member.value] == b"\"text\""
+        is_text |= &*member.name == b"type" && &value[member.value] == b"\"text\"";
     });
     scanned.is_ok() && is_text
 }

@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    fn request(fields: Value) -> RerankRequest {
+    fn request(fields: &Value) -> RerankRequest {
         let mut request = json!({ "model": "m", "query": "q", "items": ["a", { "type": "text", "text": "b" }] });
         request
             .as_object_mut()
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_request_is_put_in_the_upstreams_terms() {
-        let body = encode("up/m", &request(json!({ "max_num_results": 1 }))).unwrap();
+        let body = encode("up/m", &request(&json!({ "max_num_results": 1 }))).unwrap();
         assert_eq!(body, br#"{"model":"up/m","query":"q","documents":["a","b"],"top_n":1}"#);
         let image = json!({ "type": "image_url", "image_url": { "url": "u" } });
         for (fields, param) in [
@@ -103,7 +103,7 @@ mod tests {
             (json!({ "items": ["a", image] }), "items[1]"),
             (json!({ "query": image }), "query"),
         ] {
-            assert_eq!(encode("m", &request(fields)).unwrap_err().param(), Some(param));
+            assert_eq!(encode("m", &request(&fields)).unwrap_err().param(), Some(param));
         }
     }
 
@@ -111,13 +111,13 @@ mod tests {
     fn an_answer_is_put_in_order() {
         let body =
             br#"{"results":[{"index":0,"relevance_score":0.1,"document":{}},{"index":1,"relevance_score":0.9}]}"#;
-        let response = decode("up", &request(json!({})), body).unwrap();
+        let response = decode("up", &request(&json!({})), body).unwrap();
         assert_eq!(
             response.data.iter().map(|result| result.index).collect::<Vec<_>>(),
             [1, 0]
         );
         assert_eq!(
-            decode("up", &request(json!({ "max_num_results": 1 })), body)
+            decode("up", &request(&json!({ "max_num_results": 1 })), body)
                 .unwrap()
                 .data
                 .len(),
@@ -130,7 +130,7 @@ mod tests {
             r#"{"results":[{"index":0,"relevance_score":1},{"index":0,"relevance_score":1}]}"#,
         ] {
             assert_eq!(
-                decode("up", &request(json!({})), body.as_bytes()).unwrap_err().kind(),
+                decode("up", &request(&json!({})), body.as_bytes()).unwrap_err().kind(),
                 ErrorKind::Unavailable
             );
         }

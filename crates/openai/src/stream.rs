@@ -65,10 +65,10 @@ impl<T> ChunkStream<T> {
     }
 
     /// What is made of an event: a chunk, nothing, or the end.
-    fn take(&mut self, data: Bytes) -> Result<Option<Json<T>>> {
-        let seen = look(&data).map_err(|why| self.malformed(&data, &why))?;
+    fn take(&mut self, data: &Bytes) -> Result<Option<Json<T>>> {
+        let seen = look(data).map_err(|why| self.malformed(data, &why))?;
         if seen.is_error {
-            return Err(from_error_object(&self.provider, &data, &self.credential));
+            return Err(from_error_object(&self.provider, data, &self.credential));
         }
         self.is_finished |= seen.is_finished;
         // Some servers tell the usage although nobody asked.
@@ -81,7 +81,7 @@ impl<T> ChunkStream<T> {
             Some(place) => edits.replace(place, self.model.clone()),
             None => edits.add("model", &self.model),
         }
-        Ok(Some(Json::from_bytes(edits.into_bytes(&data, seen.members > 0))))
+        Ok(Some(Json::from_bytes(edits.into_bytes(data, seen.members > 0))))
     }
 
     fn malformed(&self, data: &[u8], why: &str) -> Error {
@@ -118,7 +118,7 @@ impl<T> ChunkStream<T> {
                     }
                     return Poll::Ready(None);
                 }
-                if let Some(chunk) = self.take(event.data)? {
+                if let Some(chunk) = self.take(&event.data)? {
                     return Poll::Ready(Some(Ok(chunk)));
                 }
             }
@@ -145,7 +145,7 @@ impl<T> ChunkStream<T> {
             if look(&event.data).is_err() {
                 return Err(self.ended_early());
             }
-            if let Some(chunk) = self.take(event.data)? {
+            if let Some(chunk) = self.take(&event.data)? {
                 return if self.is_finished {
                     Ok(Some(chunk))
                 } else {

@@ -58,7 +58,7 @@ fn request<T>(id: &str, body: &str) -> InferenceRequest<T> {
     }
 }
 
-fn with_data(data: Value) -> RequestContext {
+fn with_data(data: &Value) -> RequestContext {
     RequestContext::builder("test-request")
         .provider_data(ProviderData::parse(data.to_string().as_bytes()).unwrap())
         .build()
@@ -92,7 +92,7 @@ async fn reranking_is_below_the_version() {
         .rerank
         .as_ref()
         .unwrap()
-        .rerank(&with_data(json!({})), task)
+        .rerank(&with_data(&json!({})), task)
         .await
         .unwrap();
     insta::assert_json_snapshot!("rerank", subject.last());

@@ -58,7 +58,7 @@ fn request<T>(id: &str, body: &str) -> InferenceRequest<T> {
     }
 }
 
-fn with_data(data: Value) -> RequestContext {
+fn with_data(data: &Value) -> RequestContext {
     RequestContext::builder("test-request")
         .provider_data(ProviderData::parse(data.to_string().as_bytes()).unwrap())
         .build()
@@ -119,7 +119,7 @@ async fn requests_keep_their_words() {
 async fn a_callers_key_goes_first() {
     let subject = subject().await;
     let body = r#"{"model":"mine","messages":[{"role":"user","content":"hi"}]}"#;
-    let context = with_data(json!({ "openai_api_key": "sk-caller" }));
+    let context = with_data(&json!({ "openai_api_key": "sk-caller" }));
     subject
         .inference()
         .chat_completion(&context, request(CHAT, body))

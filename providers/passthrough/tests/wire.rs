@@ -62,7 +62,7 @@ fn request<T>(id: &str, body: &str) -> InferenceRequest<T> {
     }
 }
 
-fn with_data(data: Value) -> RequestContext {
+fn with_data(data: &Value) -> RequestContext {
     RequestContext::builder("test-request")
         .provider_data(ProviderData::parse(data.to_string().as_bytes()).unwrap())
         .build()
@@ -86,7 +86,7 @@ async fn the_operators_server_gets_the_operators_key_and_what_is_forwarded() {
     });
     subject
         .inference()
-        .chat_completion(&with_data(data), request(CHAT, HELLO))
+        .chat_completion(&with_data(&data), request(CHAT, HELLO))
         .await
         .unwrap();
     insta::assert_json_snapshot!("operators_server", subject.last());
@@ -103,7 +103,7 @@ async fn a_callers_server_gets_nothing_of_the_operators() {
     let data = json!({ "passthrough_url": subject.stub.url(), "tenant_id": "t" });
     subject
         .inference()
-        .chat_completion(&with_data(data.clone()), request(CHAT, HELLO))
+        .chat_completion(&with_data(&data), request(CHAT, HELLO))
         .await
         .unwrap();
     insta::assert_json_snapshot!("callers_server_without_key", subject.last());
@@ -111,7 +111,7 @@ async fn a_callers_server_gets_nothing_of_the_operators() {
     data["passthrough_api_key"] = json!("caller");
     subject
         .inference()
-        .chat_completion(&with_data(data.clone()), request(CHAT, HELLO))
+        .chat_completion(&with_data(&data), request(CHAT, HELLO))
         .await
         .unwrap();
     insta::assert_json_snapshot!("callers_server_with_key", subject.last());
@@ -121,7 +121,7 @@ async fn a_callers_server_gets_nothing_of_the_operators() {
             .models
             .as_ref()
             .unwrap()
-            .list_models(&with_data(data))
+            .list_models(&with_data(&data))
             .await
             .unwrap()
             .is_empty()
@@ -160,7 +160,7 @@ async fn a_callers_server_must_be_named_and_outside() {
         ("file:///etc/passwd", ErrorKind::InvalidRequest),
         ("http://u:p@example.com/", ErrorKind::InvalidRequest),
     ] {
-        let context = with_data(json!({ "passthrough_url": url }));
+        let context = with_data(&json!({ "passthrough_url": url }));
         let error = inference
             .chat_completion(&context, request(CHAT, HELLO))
             .await
@@ -172,7 +172,7 @@ async fn a_callers_server_must_be_named_and_outside() {
         json!({ "passthrough_url": subject.stub.url(), "passthrough_api_key": "a\nb" }),
     ] {
         let error = inference
-            .chat_completion(&with_data(data), request(CHAT, HELLO))
+            .chat_completion(&with_data(&data), request(CHAT, HELLO))
             .await
             .unwrap_err();
         assert_eq!(error.code(), Some("invalid_provider_data"));

@@ -58,7 +58,7 @@ fn request<T>(id: &str, body: &str) -> InferenceRequest<T> {
     }
 }
 
-fn with_data(data: Value) -> RequestContext {
+fn with_data(data: &Value) -> RequestContext {
     RequestContext::builder("test-request")
         .provider_data(ProviderData::parse(data.to_string().as_bytes()).unwrap())
         .build()
@@ -126,7 +126,7 @@ async fn health_is_asked_beside_the_version() {
 async fn a_callers_token_goes_first() {
     let subject = subject().await;
     let body = r#"{"model":"mine","messages":[{"role":"user","content":"hi"}]}"#;
-    let context = with_data(json!({ "vllm_api_token": "caller", "openai_api_key": "other" }));
+    let context = with_data(&json!({ "vllm_api_token": "caller", "openai_api_key": "other" }));
     subject
         .inference()
         .chat_completion(&context, request(CHAT, body))
