@@ -48,9 +48,10 @@ pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result {
         let known: Vec<&str> = STEPS.iter().map(|(step, _)| *step).collect();
         return Err(format!("there is no step `{unknown}`; there are {}", known.join(", ")).into());
     }
+    // Without the engine's folder there is nothing to wait for.
     let suite = Suite {
         workspace,
-        fast: args.fast,
+        fast: args.fast || !workspace.path("providers/mistralrs").is_dir(),
     };
     let mut outcomes = Vec::new();
     for (step, run) in STEPS {

@@ -74,7 +74,9 @@ impl RequestContext {
 
     /// The time left until the deadline, zero when it has passed; `None` without a deadline.
     pub fn remaining(&self) -> Option<Duration> {
-        self.0.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.0
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 }
 
@@ -120,8 +122,10 @@ impl ProviderData {
         match self.0.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(Error::invalid_request(format!("`{key}` in the provider data header is not a string"))
-                .with_code("invalid_provider_data")),
+            Some(_) => Err(
+                Error::invalid_request(format!("`{key}` in the provider data header is not a string"))
+                    .with_code("invalid_provider_data"),
+            ),
         }
     }
 

@@ -196,7 +196,10 @@ impl Error {
 
     /// Whether the same request may succeed later, unchanged.
     pub fn is_transient(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Timeout)
+        matches!(
+            self.0.kind,
+            ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Timeout
+        )
     }
 
     /// The lines for the log, outermost last.
@@ -213,7 +216,17 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Fields { kind, message, param, code, error_type, upstream_status, retry_after, context, source } = &*self.0;
+        let Fields {
+            kind,
+            message,
+            param,
+            code,
+            error_type,
+            upstream_status,
+            retry_after,
+            context,
+            source,
+        } = &*self.0;
         let mut out = f.debug_struct("Error");
         out.field("kind", kind).field("message", message);
         for (name, value) in [("param", param), ("code", code), ("error_type", error_type)] {

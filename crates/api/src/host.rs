@@ -52,8 +52,11 @@ impl Host {
     /// The provider's own folder, made on first use. Nobody else writes there, and it outlives the process.
     pub fn data_dir(&self) -> Result<&Path> {
         std::fs::create_dir_all(&self.0.data_dir).map_err(|error| {
-            Error::configuration(format!("failed to create the data folder {}: {error}", self.0.data_dir.display()))
-                .with_source(error)
+            Error::configuration(format!(
+                "failed to create the data folder {}: {error}",
+                self.0.data_dir.display()
+            ))
+            .with_source(error)
         })?;
         Ok(&self.0.data_dir)
     }
@@ -71,13 +74,20 @@ impl Host {
     /// The inference of the whole server, routed by model id. Fails unless the provider declared that it needs it.
     pub fn inference(&self) -> Result<Arc<dyn Inference>> {
         self.0.needs.inference.clone().ok_or_else(|| {
-            Error::internal(format!("provider `{}` uses `{}` without declaring it", self.0.provider_id, Api::Inference))
+            Error::internal(format!(
+                "provider `{}` uses `{}` without declaring it",
+                self.0.provider_id,
+                Api::Inference
+            ))
         })
     }
 
     /// A resource that the server shares with its providers, by type.
     pub fn resource<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.0.resources.get(&TypeId::of::<T>()).and_then(|resource| Arc::clone(resource).downcast().ok())
+        self.0
+            .resources
+            .get(&TypeId::of::<T>())
+            .and_then(|resource| Arc::clone(resource).downcast().ok())
     }
 }
 
@@ -107,6 +117,8 @@ impl HostBuilder {
 
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(type_name::<Self>()).field("provider_id", &self.0.provider_id).finish_non_exhaustive()
+        f.debug_struct(type_name::<Self>())
+            .field("provider_id", &self.0.provider_id)
+            .finish_non_exhaustive()
     }
 }

@@ -31,12 +31,18 @@ pub struct JsonError {
 impl<T> Json<T> {
     /// A document whose bytes are at hand. They are not looked at here.
     pub fn from_bytes(raw: impl Into<Bytes>) -> Self {
-        Self { raw: OnceLock::from(raw.into()), value: OnceLock::new() }
+        Self {
+            raw: OnceLock::from(raw.into()),
+            value: OnceLock::new(),
+        }
     }
 
     /// A document whose value is at hand.
     pub fn new(value: T) -> Self {
-        Self { raw: OnceLock::new(), value: OnceLock::from(value) }
+        Self {
+            raw: OnceLock::new(),
+            value: OnceLock::from(value),
+        }
     }
 
     /// The bytes, if the document came as bytes or was encoded before.
@@ -94,9 +100,15 @@ fn decode<T: DeserializeOwned>(raw: &[u8]) -> Result<T, JsonError> {
                 path if path == "." => String::new(),
                 path => path,
             };
-            JsonError { path, message: error.into_inner().to_string() }
+            JsonError {
+                path,
+                message: error.into_inner().to_string(),
+            }
         })?;
-        decoder.end().map_err(|error| JsonError { path: String::new(), message: error.to_string() })?;
+        decoder.end().map_err(|error| JsonError {
+            path: String::new(),
+            message: error.to_string(),
+        })?;
         Ok(value)
     })
 }
@@ -131,7 +143,10 @@ impl<T> From<T> for Json<T> {
 
 impl<T: Clone> Clone for Json<T> {
     fn clone(&self) -> Self {
-        Self { raw: self.raw.clone(), value: self.value.clone() }
+        Self {
+            raw: self.raw.clone(),
+            value: self.value.clone(),
+        }
     }
 }
 
@@ -139,7 +154,10 @@ impl<T: fmt::Debug> fmt::Debug for Json<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.value.get(), self.raw.get()) {
             (Some(value), _) => f.debug_tuple("Json").field(value).finish(),
-            (None, raw) => f.debug_tuple("Json").field(&raw.map(|raw| String::from_utf8_lossy(raw))).finish(),
+            (None, raw) => f
+                .debug_tuple("Json")
+                .field(&raw.map(|raw| String::from_utf8_lossy(raw)))
+                .finish(),
         }
     }
 }
@@ -172,7 +190,12 @@ mod tests {
 
     #[test]
     fn a_mistake_is_named_with_its_path() {
-        for (raw, path) in [("{\"at\":[1,\"x\"]}", "at[1]"), ("{\"at\":[1]} x", ""), ("", ""), ("[1", "[0]")] {
+        for (raw, path) in [
+            ("{\"at\":[1,\"x\"]}", "at[1]"),
+            ("{\"at\":[1]} x", ""),
+            ("", ""),
+            ("[1", "[0]"),
+        ] {
             let error = Json::<Point>::from_bytes(raw.as_bytes()).into_value().unwrap_err();
             assert_eq!(error.path, path, "{raw}: {error}");
         }

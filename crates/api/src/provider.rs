@@ -182,13 +182,18 @@ fn schema<P: Provider>() -> Value {
 }
 
 fn sample<P: Provider>() -> Result<Value> {
-    serde_json::to_value(P::sample())
-        .map_err(|error| Error::internal(format!("the sample configuration of {} has no JSON form", P::TYPE)).with_source(error))
+    serde_json::to_value(P::sample()).map_err(|error| {
+        Error::internal(format!("the sample configuration of {} has no JSON form", P::TYPE)).with_source(error)
+    })
 }
 
 fn check<P: Provider>(config: Value) -> Result<CheckedConfig, ConfigProblem> {
     // A provider without settings may leave `config` out altogether.
-    let config = if config.is_null() { Value::Object(serde_json::Map::new()) } else { config };
+    let config = if config.is_null() {
+        Value::Object(serde_json::Map::new())
+    } else {
+        config
+    };
     let config: P::Config = serde_path_to_error::deserialize(config).map_err(|error| ConfigProblem {
         path: match error.path().to_string() {
             path if path == "." => String::new(),
@@ -277,10 +282,17 @@ mod tests {
         let spec = ProviderSpec::of::<Door>();
         assert!(spec.answers_to("inline::gate"));
         assert!(spec.check(spec.sample().unwrap()).is_ok());
-        assert_eq!(spec.schema()["properties"]["width"]["description"], "How wide, in metres.");
+        assert_eq!(
+            spec.schema()["properties"]["width"]["description"],
+            "How wide, in metres."
+        );
         for (config, path, message) in [
             (json!({ "width": 0.0 }), "width", "must be above 0"),
-            (json!({ "width": "x" }), "width", "invalid type: string \"x\", expected f64"),
+            (
+                json!({ "width": "x" }),
+                "width",
+                "invalid type: string \"x\", expected f64",
+            ),
             (json!(null), "", "missing field `width`"),
         ] {
             let problem = spec.check(config).unwrap_err();

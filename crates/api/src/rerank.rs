@@ -44,7 +44,10 @@ pub struct RerankRequest {
 
 /// A text, or one part of text or image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected a string or a content part of type `text` or `image_url`")]
+#[serde(
+    untagged,
+    expecting = "expected a string or a content part of type `text` or `image_url`"
+)]
 pub enum RerankInput {
     /// Plain text.
     Text(String),

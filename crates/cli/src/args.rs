@@ -73,7 +73,7 @@ pub(crate) struct DescribeArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProvidersArgs {
-    /// A provider type, such as remote::openai.
+    /// A provider type, as the list without it has them.
     #[arg(value_name = "TYPE")]
     pub(crate) provider_type: Option<String>,
 

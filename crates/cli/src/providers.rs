@@ -148,17 +148,48 @@ fn type_name(root: &Value, schema: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use puna_provider_echo::PROVIDER as ECHO;
+    use puna_api::{Api, Host, Provider, Services};
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
 
     use super::*;
 
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct DoorConfig {
+        /// How wide, in metres.
+        width: f64,
+        /// What it is painted.
+        color: Option<String>,
+    }
+
+    struct Door;
+
+    impl Provider for Door {
+        const TYPE: &'static str = "inline::door";
+        const SUMMARY: &'static str = "A door.";
+        const APIS: &'static [Api] = &[Api::Inference];
+        type Config = DoorConfig;
+
+        fn sample() -> DoorConfig {
+            DoorConfig {
+                width: 0.9,
+                color: None,
+            }
+        }
+
+        async fn build(_: DoorConfig, _: Host) -> Result<Services> {
+            Ok(Services::default())
+        }
+    }
+
     #[test]
     fn a_page_has_the_keys_and_a_sample() {
-        let page = page(&ECHO).unwrap();
-        assert!(page.starts_with("inline::echo: "), "{page}");
+        let page = page(&ProviderSpec::of::<Door>()).unwrap();
+        assert!(page.starts_with("inline::door: A door."), "{page}");
         assert!(page.contains("sample config:\n{"), "{page}");
-        for key in ECHO.schema()["properties"].as_object().unwrap().keys() {
-            assert!(page.lines().any(|line| line.starts_with(key)), "{key}: {page}");
+        for (key, description) in [("width", "How wide, in metres."), ("color", "What it is painted.")] {
+            let row = page.lines().find(|line| line.starts_with(key)).unwrap();
+            assert!(row.ends_with(description), "{row}");
         }
     }
 }

@@ -184,11 +184,7 @@ mod tests {
             ),
             (json!({ "tools": [{ "type": "browser" }] }), "tools[0].type"),
         ] {
-            assert_eq!(
-                called(&fields, "hi").unwrap_err().param(),
-                Some(param),
-                "{fields}"
-            );
+            assert_eq!(called(&fields, "hi").unwrap_err().param(), Some(param), "{fields}");
         }
     }
 }

@@ -7,20 +7,28 @@ import pytest
 HELLO = [{"role": "user", "content": "Hello!"}]
 
 
-@pytest.fixture(scope="module", params=[llama_stack_client.LlamaStackClient, ogx_client.OgxClient], ids=["llama-stack", "ogx"])
+CLIENTS = {
+    "llama-stack": lambda url: llama_stack_client.LlamaStackClient(base_url=url, max_retries=0),
+    "ogx": lambda url: ogx_client.OgxClient(base_url=url),
+}
+
+
+@pytest.fixture(scope="module", params=CLIENTS)
 def stack(request, url):
-    with request.param(base_url=url, max_retries=0) as client:
-        yield client
+    return CLIENTS[request.param](url)
 
 
 def test_inspect(stack):
-    assert stack.inspect.health().status == "OK"
+    status = stack.inspect.health().status
+    assert getattr(status, "value", status) == "OK"
     assert stack.inspect.version().version
 
 
 def test_models(stack):
-    ids = [model.id for model in stack.models.list()]
-    assert any(id.startswith("mistralrs/") for id in ids)
+    listed = stack.models.list()
+    # The newer client wraps the answer, because its server speaks three dialects at this path.
+    listed = listed.actual_instance.data if hasattr(listed, "actual_instance") else listed
+    assert any(model.id.startswith("mistralrs/") for model in listed)
 
 
 def test_providers(stack):

@@ -85,6 +85,8 @@ impl Capabilities {
 
 impl fmt::Debug for Capabilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(Capability::ALL.iter().filter(|capability| self.has(**capability))).finish()
+        f.debug_set()
+            .entries(Capability::ALL.iter().filter(|capability| self.has(**capability)))
+            .finish()
     }
 }
