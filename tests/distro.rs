@@ -106,7 +106,8 @@ impl Server {
                 };
             }
         }
-        panic!("the server ended without telling its address: {said}");
+        let status = process.wait().unwrap();
+        panic!("the server ended without telling its address ({status}): {said}");
     }
 
     fn post(&self, path: &str, body: &Value) -> (u16, String) {

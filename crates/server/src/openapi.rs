@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::routes::{self, Parameter, Place, Route, Verb, schema_of};
 use crate::surface::openai::ErrorResponse;
 
-/// The OpenAPI 3.1 document of everything that [`app`](crate::app) serves. The same for each build of the same version.
+/// The OpenAPI 3.1 document of everything that [`app`](crate::app()) serves. The same for each build of the same version.
 pub fn openapi() -> Value {
     // A request is described by what is read, an answer by what is written: a field may be optional in one and always there in the other.
     let mut requests = Half::new(SchemaSettings::for_deserialize);

@@ -1,4 +1,4 @@
-//! What the caller of [`app`](crate::app) and [`serve`](crate::serve) decides.
+//! What the caller of [`app`](crate::app()) and [`serve`](crate::serve()) decides.
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ pub fn write(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes the model as one GGUF file, [`GGUF_FILE`], into a folder, with the promises of [`write`], and returns the
+/// Writes the model as one GGUF file, [`GGUF_FILE`], into a folder, with the promises of [`write`](write()), and returns the
 /// file's path.
 ///
 /// # Errors

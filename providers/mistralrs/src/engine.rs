@@ -1,6 +1,6 @@
 //! The engine: the only part that knows mistralrs.
 //!
-//! The engine is given token ids and hands logits to a [`Picker`](picker::Picker), which chooses each token itself. So texts,
+//! The engine is given token ids and hands logits to a [`Picker`], which chooses each token itself. So texts,
 //! stop sequences, seeds, grammars and tool calls are the provider's own affair, and the engine does what it is best at: it
 //! runs the model for many answers at once.
 

@@ -54,7 +54,13 @@ fn one(message: &ChatMessage, place: &str) -> Result<Value> {
             &message.extra
         }
         ChatMessage::Function(_) => return Err(unsupported(&format!("{place}.role"), "`function`; use `tool`")),
-        ChatMessage::Other(message) => &message.extra,
+        ChatMessage::Other(_) => {
+            let role = message.role();
+            return Err(Error::invalid_request(format!(
+                "`{place}.role` is `{role}`, which is none of `system`, `developer`, `user`, `assistant` and `tool`"
+            ))
+            .with_param(format!("{place}.role")));
+        }
     };
     let known: &[&str] = if matches!(message, ChatMessage::Tool(_)) {
         &["name"]
@@ -185,7 +191,6 @@ mod tests {
                 {"id": "2", "type": "function", "function": {"name": "add", "arguments": "oops"}},
             ]},
             {"role": "tool", "tool_call_id": "1", "content": "3"},
-            {"role": "ipython", "content": "x"},
         ]);
         assert_eq!(
             Value::from(read(conversation).unwrap()),
@@ -197,7 +202,6 @@ mod tests {
                     {"id": "2", "type": "function", "function": {"name": "add", "arguments": "oops"}},
                 ]},
                 {"role": "tool", "content": "3", "tool_call_id": "1"},
-                {"role": "ipython", "content": "x"},
             ])
         );
     }
@@ -221,6 +225,7 @@ mod tests {
                 json!([{"role": "function", "name": "f", "content": "x"}]),
                 "messages[0].role",
             ),
+            (json!([{"role": "llama", "content": "x"}]), "messages[0].role"),
         ];
         for (conversation, param) in cases {
             let Ok(conversation) = serde_json::from_value::<Vec<ChatMessage>>(conversation) else {

@@ -204,10 +204,9 @@ impl Inference for Mistralrs {
         _context: &RequestContext,
         request: InferenceRequest<EmbeddingsRequest>,
     ) -> Result<Json<EmbeddingsResponse>> {
-        let engine = self.engine(&request)?;
         Err(Error::unsupported(format!(
             "the model `{}` makes no embeddings, it generates text",
-            engine.id()
+            request.requested_model
         ))
         .with_param("model"))
     }

@@ -337,6 +337,9 @@ async fn answers_at_the_same_time_do_not_see_each_other() {
     }
     let bodies = texts.map(|text| long(text, 100));
     let together = join_all(bodies.iter().map(|body| local.chat(body))).await;
+    for (alone, together) in alone.iter().zip(together) {
+        assert_eq!(said(alone), said(&together.unwrap()));
+    }
 }
 
 #[tokio::test]

@@ -156,7 +156,15 @@ async fn max_tokens_ends_the_text(subject: Subject) -> Verdict {
 }
 
 async fn stop_ends_the_text(subject: Subject) -> Verdict {
-    let whole = subject.complete(&completion_body(json!(HELLO), json!({}))).await?;
+    // A small model may have nothing to say to one of them.
+    let (mut prompt, mut whole) = (HELLO, Value::Null);
+    for next in [HELLO, "Once upon a time there was", "The llama", "One, two, three"] {
+        prompt = next;
+        whole = subject.complete(&completion_body(json!(prompt), json!({}))).await?;
+        if text(&whole)?.chars().count() >= 4 {
+            break;
+        }
+    }
     let said: Vec<char> = text(&whole)?.chars().collect();
     ensure!(said.len() >= 4, "the model says too little to stop it: {whole}");
     let stop: String = said[said.len() / 2..(said.len() / 2 + 3).min(said.len())]
@@ -164,11 +172,11 @@ async fn stop_ends_the_text(subject: Subject) -> Verdict {
         .collect();
     let expected = text(&whole)?.split(&stop).next().unwrap_or_default();
     let answer = subject
-        .complete(&completion_body(json!(HELLO), json!({ "stop": stop })))
+        .complete(&completion_body(json!(prompt), json!({ "stop": stop })))
         .await?;
     ensure_eq!(text(&answer)?, expected, "the text up to {stop:?}");
     let chunks = subject
-        .completion_chunks(&streamed(json!(HELLO), json!({ "stop": [stop] })))
+        .completion_chunks(&streamed(json!(prompt), json!({ "stop": [stop] })))
         .await?;
     ensure_eq!(
         joined(&chunks).into_values().collect::<Vec<_>>(),

@@ -39,8 +39,10 @@ pub(super) fn trials() -> Vec<Trial> {
 fn tools() -> Value {
     let place = json!({
         "type": "object",
-        "properties": { "place": { "type": "string", "description": "a town" } },
+        // With names to choose from, a model that babbles still comes to the end of a forced call.
+        "properties": { "place": { "type": "string", "enum": ["San Pedro de Atacama", "Puno"], "description": "a town" } },
         "required": ["place"],
+        "additionalProperties": false,
     });
     json!([
         { "type": "function", "function": { "name": "get_weather", "description": "The weather of a town.", "parameters": place } },
