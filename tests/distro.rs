@@ -260,9 +260,7 @@ fn a_crate_made_for_another_contract_is_refused_before_compiling() {
         let folder = distribution("stale", PARROT_CONFIG);
         let contract = folder.path().join("api");
         let said = match version {
-            "0.0.9" => {
-                "used by puna-provider-stale 0.1.0\nmake puna-provider-stale 0.1.0 depend on puna-api 0.1.0".to_owned()
-            }
+            "0.0.9" => "make puna-provider-stale 0.1.0 depend on puna-api 0.1.0".to_owned(),
             _ => contract.display().to_string(),
         };
         copy(&workspace().join("crates/api"), &contract);
