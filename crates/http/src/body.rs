@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 /// A request body of known length, as pieces that are sent one after the other without being copied together.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Body {
     segments: std::vec::IntoIter<Bytes>,
     remaining: u64,

@@ -1,6 +1,8 @@
 //! The client: one server, its connections, and the way a request takes.
 
+use std::error::Error as _;
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -204,6 +206,9 @@ impl Client {
 
     /// Sends a request and waits for the head of the answer, whatever its status.
     ///
+    /// A server may close a connection that it said it would keep, at the moment when the next request is on its way. Such a request, of
+    /// which nothing was answered, is sent a second time, on a new connection.
+    ///
     /// Fails as unavailable when the server cannot be reached or breaks off, as a timeout when it is too slow, and as permission denied when
     /// the egress guard refuses its address.
     pub async fn send(&self, request: Request) -> Result<Response> {
@@ -249,8 +254,11 @@ impl Client {
     ) -> Result<(http::Response<Incoming>, Box<Connection>), Failure> {
         let Timeouts { connect, read } = self.0.timeouts;
         let mut unsent = 0;
+        let mut kept = true;
         loop {
-            let mut connection = match pool::take(self.0.id) {
+            let taken = if kept { pool::take(self.0.id) } else { None };
+            let again = taken.is_some().then(|| copy_of(&message));
+            let mut connection = match taken {
                 Some(connection) => connection,
                 None => {
                     let due = earlier(connect, deadline);
@@ -273,7 +281,13 @@ impl Client {
                     unsent += 1;
                     message = again;
                 }
-                Ok(Err(SendError { error, .. })) => return Err(Failure::Broken(error)),
+                Ok(Err(SendError { error, .. })) => match again {
+                    Some(again) if is_hang_up(&error) => {
+                        kept = false;
+                        message = again;
+                    }
+                    _ => return Err(Failure::Broken(error)),
+                },
                 Err(_) if deadline.is_some_and(|deadline| deadline <= due) => return Err(Failure::Deadline),
                 Err(_) => return Err(Failure::ReadTimeout(read)),
             }
@@ -302,6 +316,25 @@ impl Client {
     pub(crate) fn pool_key(&self) -> (u64, &Weak<()>) {
         (self.0.id, &self.0.weak)
     }
+}
+
+/// The same request once more; headers and body share their bytes.
+fn copy_of(message: &http::Request<Body>) -> http::Request<Body> {
+    let mut copy = http::Request::new(message.body().clone());
+    copy.method_mut().clone_from(message.method());
+    copy.uri_mut().clone_from(message.uri());
+    copy.headers_mut().clone_from(message.headers());
+    copy
+}
+
+/// Whether the server closed the connection in place of an answer.
+fn is_hang_up(error: &hyper::Error) -> bool {
+    let kind = || error.source()?.downcast_ref::<io::Error>().map(io::Error::kind);
+    error.is_incomplete_message()
+        || matches!(
+            kind(),
+            Some(io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted)
+        )
 }
 
 /// What was called, for the log.

@@ -122,8 +122,7 @@ mod tests {
 
     // The server runs beside the runtime, and the runtime gets no turn between the server's closing and the next request: it cannot have
     // heard of it.
-    #[tokio::test]
-    async fn a_connection_that_was_closed_while_idle_is_not_used() {
+    async fn close_between_two_requests(idle_for: Duration) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let (close, wait_close) = mpsc::channel();
@@ -149,10 +148,52 @@ mod tests {
         wait_closed.recv().unwrap();
         SHELVES.with_borrow_mut(|shelves| {
             for connection in &mut shelves.get_mut(&client.pool_key().0).unwrap().idle {
-                connection.grow_older(Duration::from_secs(1));
+                connection.grow_older(idle_for);
             }
         });
         assert_eq!(get(&client).await, "2");
+        server.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_closed_while_idle_is_not_used() {
+        close_between_two_requests(Duration::from_secs(1)).await;
+    }
+
+    #[tokio::test]
+    async fn a_request_on_a_connection_that_was_just_closed_is_sent_again() {
+        close_between_two_requests(Duration::ZERO).await;
+    }
+
+    #[tokio::test]
+    async fn a_request_is_sent_again_only_once_and_on_a_new_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut first, _) = listener.accept().unwrap();
+            answer(&mut first, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n1");
+            // The second request is read and not answered, on the kept connection and on the new one.
+            answer(&mut first, "");
+            drop(first);
+            let (mut second, _) = listener.accept().unwrap();
+            answer(&mut second, "");
+        });
+        let client = Client::new(ClientSettings {
+            name: "x".to_owned(),
+            base_url,
+            network: NetworkConfig::default(),
+        })
+        .unwrap();
+        assert_eq!(get(&client).await, "1");
+        let request = Request {
+            method: Method::GET,
+            endpoint: client.endpoint("/").unwrap(),
+            headers: client.headers().clone(),
+            body: Body::empty(),
+            deadline: None,
+        };
+        let error = client.send(request).await.unwrap_err();
+        assert!(error.message().contains("closed the connection"), "{error}");
         server.join().unwrap();
     }
 
