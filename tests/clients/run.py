@@ -33,15 +33,18 @@ def main():
     python = install_python(arguments.work.resolve())
     gguf = arguments.tiny_model / "model.gguf"
     with upstream(python, gguf) as address:
-        environment = {"LLAMA_CPP_SERVER_URL": f"{address}/v1", "VLLM_URL": f"{address}/v1"}
+        environment = {"LLAMA_CPP_SERVER_URL": f"{address}/v1"}
         if arguments.command:
             run(arguments.command, env=os.environ | environment)
             return
+        # The provider of vLLM speaks to it as well, in the dialect that both have.
+        environment["VLLM_URL"] = f"{address}/v1"
         node = install_node(arguments.work.resolve())
         with server(arguments.distribution.resolve(), environment) as url:
             wait_for_model(url, f"vllm/{MODEL}")
             wait_for_model(url, f"llama-cpp-server/{MODEL}")
-            environment = os.environ | {"PUNA_URL": url, "EMBEDDING_MODEL": f"vllm/{MODEL}"}
+            binary = find_binary(arguments.distribution.resolve())
+            environment = os.environ | environment | {"PUNA_URL": url, "PUNA_BINARY": str(binary), "EMBEDDING_MODEL": f"vllm/{MODEL}"}
             run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", HERE / "python"], env=environment)
             run(["node", "--test"], cwd=node, env=environment)
 
@@ -108,8 +111,7 @@ def upstream(python, gguf):
 @contextlib.contextmanager
 def server(distribution, environment):
     """Starts the distribution on a free port, and ends it as an operator would; it must then end well."""
-    binary = next(path for path in distribution.iterdir() if path.is_file() and os.access(path, os.X_OK))
-    command = [binary, "run", distribution / "config.yaml", "--port", "0"]
+    command = [find_binary(distribution), "run", distribution / "config.yaml", "--port", "0"]
     home = distribution / "home"
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=os.environ | environment | {"PUNA_HOME": str(home)}
@@ -129,6 +131,10 @@ def server(distribution, environment):
     finally:
         process.kill()
         process.wait()
+
+
+def find_binary(distribution):
+    return next(path for path in distribution.iterdir() if path.is_file() and os.access(path, os.X_OK))
 
 
 def wait_for_model(url, model):

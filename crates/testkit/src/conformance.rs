@@ -70,6 +70,7 @@ fn listed(target: Target) -> Vec<LibtestTrial> {
         match place {
             Ok(place) => {
                 let place = Arc::new(place);
+                listed.extend(unknown_deviations(&place));
                 listed.extend(all_trials().into_iter().filter_map(|trial| list(&place, trial)));
             }
             Err(absent) => listed.push(ignored(&absent.name, absent.reason)),
@@ -78,8 +79,25 @@ fn listed(target: Target) -> Vec<LibtestTrial> {
     listed
 }
 
+/// A failing trial for each deviation that names none of the trials.
+fn unknown_deviations(place: &Place) -> Vec<LibtestTrial> {
+    let unknown = place
+        .deviations()
+        .iter()
+        .filter(|(name, _)| !all_trials().iter().any(|trial| trial.name == *name));
+    let failing = unknown.map(|(name, _)| {
+        LibtestTrial::test(format!("{}::{name}", place.name()), || {
+            Err("the target's `deviations` name this trial, and there is none of this name".into())
+        })
+    });
+    failing.collect()
+}
+
 fn list(place: &Arc<Place>, trial: Trial) -> Option<LibtestTrial> {
     let name = format!("{}::{}", place.name(), trial.name);
+    if let Some((_, instead)) = place.deviations().iter().find(|(name, _)| *name == trial.name) {
+        return Some(ignored(&name, format!("the service is known to differ: {instead}")));
+    }
     match trial.selected_by(place) {
         Selection::Runs => {
             let place = Arc::clone(place);

@@ -15,8 +15,10 @@ def main():
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = arguments.model
-    parameters.n_ctx = 2048
-    parameters.n_parallel = 2
+    parameters.n_ctx = 4096
+    parameters.n_parallel = 4
+    # Its calls to tools come with the model's own template alone.
+    parameters.use_jinja = True
     parameters.port = 0
     parameters.warmup = False
     if arguments.alias:

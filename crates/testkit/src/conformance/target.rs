@@ -42,6 +42,7 @@ pub struct Live {
     chat_model: Option<&'static str>,
     embedding_model: Option<&'static str>,
     rerank_model: Option<&'static str>,
+    deviations: &'static [(&'static str, &'static str)],
 }
 
 type BuildRemote = Arc<dyn Fn(Endpoint, Host) -> BoxFuture<'static, Result<Services>> + Send + Sync>;
@@ -232,7 +233,16 @@ impl Live {
             chat_model: None,
             embedding_model: None,
             rerank_model: None,
+            deviations: &[],
         }
+    }
+
+    /// Trials that a service of this kind is known to fail by its own doing, such as `completion::logprobs_tell_each_token`, each with what
+    /// it does instead. They are listed as not run, with that reason.
+    #[must_use]
+    pub const fn deviations(mut self, deviations: &'static [(&'static str, &'static str)]) -> Self {
+        self.deviations = deviations;
+        self
     }
 
     /// The variable that holds the key.
@@ -379,6 +389,14 @@ impl Place {
             _ => live.rerank_model,
         };
         variable.map_or_else(String::new, |variable| format!(", set {variable}"))
+    }
+
+    /// What the service at this place is known to do in place of what a trial asks.
+    pub(super) fn deviations(&self) -> &'static [(&'static str, &'static str)] {
+        match &self.kind {
+            Kind::Live(_, live) => live.deviations,
+            Kind::Inline | Kind::Stub => &[],
+        }
     }
 
     pub(super) fn test_host(&self) -> Result<TestHost> {
