@@ -191,7 +191,7 @@ fn a_provider_from_outside_is_built_in_and_answers() {
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success());
     assert!(
-        said.contains("other.yaml:7:") && said.contains("inline::macaw") && said.contains("inline::parrot"),
+        said.contains("other.yaml:6:") && said.contains("inline::macaw") && said.contains("inline::parrot"),
         "{said}"
     );
 }
