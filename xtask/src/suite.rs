@@ -1,11 +1,11 @@
 //! `cargo xtask test`: every check and test, in the order in which a mistake shows soonest.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use crate::args::{BuildArgs, CodegenArgs, TestArgs};
+use crate::args::{BuildArgs, CodegenArgs, NewProviderArgs, TestArgs};
 use crate::workspace::Workspace;
-use crate::{Result, codegen, distributions, shared_builds, tidy};
+use crate::{Result, codegen, distributions, new_provider, shared_builds, tidy};
 
 /// The engine's crate and the distributions that hold it. Everything else does without.
 const ENGINE: &str = "puna-provider-mistralrs";
@@ -25,6 +25,8 @@ const STEPS: &[(&str, Run)] = &[
     ("distributions", build_and_validate),
     ("codegen", check_generated),
     ("clients", clients),
+    ("live", live),
+    ("outside", outside),
     ("nextest", nextest),
 ];
 
@@ -228,18 +230,63 @@ fn clients(suite: &Suite<'_>) -> Result<Option<String>> {
     if suite.fast {
         return Ok(Some("all: they talk to the local engine".to_owned()));
     }
+    let starter = distributions::output(suite.workspace, "starter")?;
+    with_llama_cpp(suite, [OsString::from("--distribution"), starter.folder.into()])
+}
+
+/// The conformance suites of remote providers, against the server of llama.cpp.
+fn live(suite: &Suite<'_>) -> Result<Option<String>> {
+    // The packages of the other steps, so that nothing is compiled again.
+    let command = [
+        &["--", "cargo", "test", "--quiet"],
+        suite.packages(),
+        &["--test", "conformance", "--", "live::"],
+    ]
+    .concat();
+    with_llama_cpp(suite, command.into_iter().map(OsString::from))
+}
+
+/// Runs the client tests' script, which starts the server of llama.cpp on the tiny model.
+fn with_llama_cpp(suite: &Suite<'_>, arguments: impl IntoIterator<Item = OsString>) -> Result<Option<String>> {
     let target = suite.workspace.target()?;
     let model = target.join("tiny-model-gguf");
     puna_tiny_model::write_gguf(&model)?;
-    let starter = distributions::output(suite.workspace, "starter")?;
-    let arguments: [PathBuf; 7] = [
+    let own: [OsString; 5] = [
         "tests/clients/run.py".into(),
-        "--distribution".into(),
-        starter.folder,
         "--tiny-model".into(),
-        model,
+        model.into(),
         "--work".into(),
-        target.join("clients"),
+        target.join("clients").into(),
     ];
-    done(suite.workspace.command("python3", arguments).run())
+    done(
+        suite
+            .workspace
+            .command("python3", own.into_iter().chain(arguments))
+            .run(),
+    )
+}
+
+/// Provider crates outside the workspace: the one that is kept, and one written now, each with its own checks.
+fn outside(suite: &Suite<'_>) -> Result<Option<String>> {
+    let folder = suite.workspace.target()?.join("outside/macaw");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    let args = NewProviderArgs {
+        name: "macaw".to_owned(),
+        api: "inference".to_owned(),
+        outside: Some(folder.clone()),
+    };
+    new_provider::write(suite.workspace, &args)?;
+    for folder in [suite.workspace.path("tests/third-party/parrot"), folder] {
+        // The versions of the workspace, so that there is less to compile.
+        std::fs::copy(suite.workspace.path("Cargo.lock"), folder.join("Cargo.lock"))?;
+        let outside = Workspace::at(&folder);
+        outside.cargo(["fmt", "--check"]).run()?;
+        outside
+            .cargo(["test", "--quiet"])
+            .env("CARGO_TARGET_DIR", suite.workspace.target()?)
+            .run()?;
+    }
+    Ok(None)
 }

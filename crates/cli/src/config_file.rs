@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use puna_api::{Error, Result};
-use puna_config::{Environment, Overrides, Plan, Source, load};
+use puna_config::{Environment, Overrides, Plan, Problems, Source, load};
 use puna_http::EgressPolicy;
 
 use crate::Invocation;
@@ -23,9 +23,17 @@ pub(crate) fn plan(invocation: &Invocation, args: &ConfigArgs, overrides: Overri
     };
     let source = Source::File(path.clone());
     let plan = load(&source, invocation.linked, &invocation.environment, &overrides)
-        .map_err(|problems| Error::configuration(format!("{} cannot be used:\n{problems}", path.display())))?;
+        .map_err(|problems| Error::configuration(refusal(&path, &problems)))?;
     egress_policy(&plan)?;
     Ok((path, plan))
+}
+
+fn refusal(path: &Path, problems: &Problems) -> String {
+    let mut text = format!("{} cannot be used:\n{problems}", path.display());
+    if problems.iter().all(|problem| problem.is_missing_part) {
+        text.push_str("\n`--skip-missing` leaves out what this binary does not have, and uses the rest");
+    }
+    text
 }
 
 /// Where requests may lead the server.

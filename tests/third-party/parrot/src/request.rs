@@ -75,10 +75,19 @@ fn check_support(request: &ChatCompletionRequest) -> Result<()> {
         ("n", request.n.is_some_and(|n| n > 1)),
     ] {
         if is_asked {
-            return Err(Error::unsupported(format!("the model does not support `{name}`")).with_param(name));
+            return Err(unsupported(name));
         }
     }
-    Ok(())
+    // Nobody can tell what an unknown field would change.
+    request
+        .extra
+        .keys()
+        .next()
+        .map_or(Ok(()), |name| Err(unsupported(name)))
+}
+
+fn unsupported(name: &str) -> Error {
+    Error::unsupported(format!("the model does not support `{name}`")).with_param(name)
 }
 
 fn check_ranges(request: &ChatCompletionRequest) -> Result<()> {
