@@ -1,22 +1,26 @@
 //! Chat completions: what is asked of the engine, and what its answers look like.
 
+use std::sync::Arc;
+
 use async_stream::try_stream;
 use futures::{Stream, StreamExt};
 use puna_api::{
     ChatCompletion, ChatCompletionChoice, ChatCompletionChunk, ChatCompletionChunkChoice, ChatCompletionDelta,
-    ChatCompletionMessage, ChatCompletionRequest, ChatTool, CompletionUsage, Error, FinishReason, FunctionCallDelta,
-    Json, MessageRole, Modality, NamedToolChoice, ResponseFormat, Result, ServiceTier, ToolCall, ToolCallDelta,
-    ToolChoice, ToolChoiceMode,
+    ChatCompletionMessage, ChatCompletionRequest, ChatTool, CompletionTokensDetails, CompletionUsage, Error,
+    FinishReason, FunctionCallDelta, Json, MessageRole, Modality, NamedToolChoice, Result, ServiceTier, ToolCall,
+    ToolCallDelta, ToolChoice, ToolChoiceMode,
 };
 use serde_json::{Map, Value, json};
 
-use crate::answer::{AnswerEvent, Job, Reading, Tools};
-use crate::engine::{Engine, Grammar};
+use crate::answer::{AnswerEvent, Finished, Job, Reading, Said, Tools};
+use crate::engine::{Engine, Form, Grammar};
 use crate::generation::GenerationRequest;
-use crate::messages;
-use crate::request::{self, SamplingFields, refuse, refuse_extra, unsupported};
+use crate::logprobs::Scored;
+use crate::reasoning::Thinking;
+use crate::request::{self, SamplingFields, refuse, unsupported};
 use crate::template::{ChatTemplate, Conversation};
-use crate::tool_calls::{Call, Piece};
+use crate::tool_calls::Call;
+use crate::{forms, logprobs, messages};
 
 /// A chat completion, ready to be made.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ pub(crate) struct Plan {
     pub(crate) heading: Heading,
     /// Whether a stream ends with its usage.
     pub(crate) includes_usage: bool,
-    prompt_tokens: u64,
+    usage: UsageCounter,
 }
 
 /// What every response, or chunk of one, begins with.
@@ -70,10 +74,16 @@ pub(crate) fn plan(request: &ChatCompletionRequest, model: &str, is_stream: bool
         .with_param("messages")
     })?;
     // The template writes the marks that a text begins with.
-    let prompt = request::encode(&template.render(&conversation)?, false, "messages", engine)?;
+    let text = template.render(&conversation)?;
+    let prompt = request::encode(&text, false, "messages", engine)?;
     if prompt.is_empty() {
         return Err(Error::invalid_request("the messages make an empty prompt").with_param("messages"));
     }
+    let thinking = if template.thinks() {
+        Thinking::after(&text)
+    } else {
+        Thinking::Never
+    };
     let limit = if request.max_completion_tokens.is_some() {
         "max_completion_tokens"
     } else {
@@ -84,12 +94,16 @@ pub(crate) fn plan(request: &ChatCompletionRequest, model: &str, is_stream: bool
         prompt: prompt.into(),
         choice: 0,
         sampling: request::sampling(&sampling_fields(request), engine)?,
-        grammar: grammar(request, offered.call_schema, engine)?,
+        grammar: grammar(request, offered.call_schema, thinking, engine)?,
+        top_logprobs: logprobs::of_chat(request.logprobs, request.top_logprobs)?,
+        scores_prompt: false,
     };
     let reading = Reading {
         stops: request::stops(request.stop.as_ref())?,
         tools: offered.tools,
+        thinking,
         is_message: true,
+        echo: None,
     };
     let jobs = (0..request::choices(request.n)?).map(|index| Job {
         index,
@@ -103,7 +117,7 @@ pub(crate) fn plan(request: &ChatCompletionRequest, model: &str, is_stream: bool
         jobs: jobs.collect(),
         heading: Heading::new("chatcmpl", model),
         includes_usage: request.includes_usage(),
-        prompt_tokens: generation.prompt.len() as u64,
+        usage: UsageCounter::new(generation.prompt.len(), template.thinks()),
     })
 }
 
@@ -111,8 +125,6 @@ fn refuse_what_is_not_done(request: &ChatCompletionRequest, engine: &Engine) -> 
     refuse(request.audio.is_some(), "audio")?;
     refuse(request.function_call.is_some(), "function_call")?;
     refuse(request.functions.is_some(), "functions")?;
-    refuse(request.logprobs == Some(true), "logprobs")?;
-    refuse(request.top_logprobs.is_some_and(|count| count > 0), "top_logprobs")?;
     refuse(request.prediction.is_some(), "prediction")?;
     refuse(request.store == Some(true), "store")?;
     refuse(request.verbosity.is_some(), "verbosity")?;
@@ -128,7 +140,10 @@ fn refuse_what_is_not_done(request: &ChatCompletionRequest, engine: &Engine) -> 
     }
     let reads_effort = engine.template().is_some_and(ChatTemplate::reads_reasoning_effort);
     refuse(request.reasoning_effort.is_some() && !reads_effort, "reasoning_effort")?;
-    request::refuse_unknown(&request.extra, &["chat_template_kwargs"])
+    request::refuse_unknown(
+        &request.extra,
+        &[&["chat_template_kwargs"], &forms::EXTRAS[..]].concat(),
+    )
 }
 
 fn sampling_fields(request: &ChatCompletionRequest) -> SamplingFields<'_> {
@@ -167,7 +182,7 @@ struct Offered {
     /// For reading the answer.
     tools: Option<Tools>,
     /// What the answer must be, where it must be a call.
-    call_schema: Option<Value>,
+    call_schema: Option<Map<String, Value>>,
 }
 
 fn offered_tools(request: &ChatCompletionRequest) -> Result<Offered> {
@@ -224,7 +239,7 @@ fn offered_tools(request: &ChatCompletionRequest) -> Result<Offered> {
             names,
             parallel: request.parallel_tool_calls != Some(false),
         }),
-        call_schema: forced.then(|| json!({"anyOf": schemas})),
+        call_schema: forced.then(|| Map::from_iter([("anyOf".to_owned(), Value::Array(schemas))])),
     })
 }
 
@@ -242,53 +257,89 @@ fn call_schema(name: &str, parameters: Option<&Map<String, Value>>) -> Value {
     })
 }
 
-/// The form that answers must have: that of a call, or that of `response_format`.
-fn grammar(request: &ChatCompletionRequest, call_schema: Option<Value>, engine: &Engine) -> Result<Option<Grammar>> {
-    let (schema, param) = match (&request.response_format, call_schema) {
-        (None | Some(ResponseFormat::Text(_)), None) => return Ok(None),
-        (None | Some(ResponseFormat::Text(_)), Some(schema)) => (schema, "tools"),
-        (Some(format), _) => {
+/// The form that answers must have: that of a call, or one that the request gives.
+fn grammar(
+    request: &ChatCompletionRequest,
+    call_schema: Option<Map<String, Value>>,
+    thinking: Thinking,
+    engine: &Engine,
+) -> Result<Option<Grammar>> {
+    let asked = forms::asked(request.response_format.as_ref(), &request.extra)?;
+    let (form, param) = match (asked, call_schema) {
+        (None, None) => return Ok(None),
+        (None, Some(schema)) => (Form::Json(schema), "tools".to_owned()),
+        (Some(asked), _) => {
             let calls_tools = request.tools.as_ref().is_some_and(|tools| !tools.is_empty())
                 && request.tool_choice != Some(ToolChoice::Mode(ToolChoiceMode::None));
             if calls_tools {
-                return Err(unsupported(
-                    "response_format",
-                    "a form of the answer together with `tools`",
-                ));
+                return Err(unsupported(&asked.param, "a form of the answer together with `tools`"));
             }
-            (response_schema(format)?, "response_format")
+            (asked.form, asked.param)
         }
     };
-    let Value::Object(schema) = schema else { return Ok(None) };
     engine
-        .json_grammar(schema)
+        .grammar(form, thinking)
         .map(Some)
         .map_err(|error| error.with_param(param))
 }
 
-fn response_schema(format: &ResponseFormat) -> Result<Value> {
-    match format {
-        ResponseFormat::Text(format) => {
-            refuse_extra(&format.extra, &[], "response_format")?;
-            Ok(Value::Null)
+/// Adds up what a completion costs.
+#[derive(Debug)]
+struct UsageCounter {
+    prompt: u64,
+    completion: u64,
+    /// None for a model that does not think aloud.
+    reasoning: Option<u64>,
+}
+
+impl UsageCounter {
+    fn new(prompt: usize, thinks: bool) -> Self {
+        Self {
+            prompt: prompt as u64,
+            completion: 0,
+            reasoning: thinks.then_some(0),
         }
-        ResponseFormat::JsonObject(format) => {
-            refuse_extra(&format.extra, &[], "response_format")?;
-            Ok(json!({"type": "object"}))
+    }
+
+    fn add(&mut self, finished: &Finished) {
+        self.completion += finished.tokens;
+        if let Some(reasoning) = &mut self.reasoning {
+            *reasoning += finished.reasoning_tokens;
         }
-        ResponseFormat::JsonSchema(format) => {
-            refuse_extra(&format.extra, &[], "response_format")?;
-            refuse_extra(&format.json_schema.extra, &[], "response_format.json_schema")?;
-            let schema = format.json_schema.schema.clone().ok_or_else(|| {
-                let param = "response_format.json_schema.schema";
-                Error::invalid_request(format!("`{param}` is missing")).with_param(param)
-            })?;
-            Ok(Value::Object(schema))
-        }
-        ResponseFormat::Other(format) => Err(unsupported(
-            "response_format.type",
-            &format!("the form `{}`", format.type_name),
-        )),
+    }
+
+    fn usage(&self) -> CompletionUsage {
+        let mut usage = CompletionUsage::new(self.prompt, self.completion);
+        usage.completion_tokens_details = self.reasoning.map(|reasoning| CompletionTokensDetails {
+            reasoning_tokens: Some(reasoning),
+            ..CompletionTokensDetails::default()
+        });
+        usage
+    }
+}
+
+/// An answer as far as it is there.
+#[derive(Default)]
+struct Answer {
+    text: String,
+    reasoning: String,
+    calls: Vec<ToolCall>,
+    tokens: Vec<Scored>,
+    reason: Option<FinishReason>,
+}
+
+impl Answer {
+    fn choice(self, index: u32, engine: &Engine) -> ChatCompletionChoice {
+        let says_nothing = self.text.is_empty() && !(self.calls.is_empty() && self.reasoning.is_empty());
+        let message = ChatCompletionMessage {
+            content: (!says_nothing).then_some(self.text),
+            reasoning_content: Some(self.reasoning).filter(|text| !text.is_empty()),
+            tool_calls: Some(self.calls).filter(|calls| !calls.is_empty()),
+            ..ChatCompletionMessage::default()
+        };
+        let mut choice = ChatCompletionChoice::new(index, message, self.reason.unwrap_or(FinishReason::Stop));
+        choice.logprobs = logprobs::in_chat(&self.tokens, engine.tokenizer());
+        choice
     }
 }
 
@@ -296,41 +347,35 @@ fn response_schema(format: &ResponseFormat) -> Result<Value> {
 pub(crate) async fn whole(
     plan: Plan,
     mut events: impl Stream<Item = Result<(u32, AnswerEvent)>> + Unpin,
+    engine: &Engine,
 ) -> Result<ChatCompletion> {
-    let mut texts = vec![String::new(); plan.jobs.len()];
-    let mut calls: Vec<Vec<ToolCall>> = vec![Vec::new(); plan.jobs.len()];
-    let mut reasons: Vec<Option<FinishReason>> = vec![None; plan.jobs.len()];
-    let mut completion_tokens = 0;
+    let mut answers: Vec<Answer> = plan.jobs.iter().map(|_| Answer::default()).collect();
+    let mut usage = plan.usage;
     while let Some(event) = events.next().await {
         let (index, event) = event?;
-        let index = index as usize;
+        let answer = &mut answers[index as usize];
         match event {
-            AnswerEvent::Piece(Piece::Text(text)) => texts[index].push_str(&text),
-            AnswerEvent::Piece(Piece::Call(Call { name, arguments })) => {
-                calls[index].push(ToolCall::function(call_id(), name, arguments));
+            AnswerEvent::Said(said, tokens) => {
+                match said {
+                    Said::Text(text) => answer.text.push_str(&text),
+                    Said::Reasoning(text) => answer.reasoning.push_str(&text),
+                    Said::Call(Call { name, arguments }) => {
+                        answer.calls.push(ToolCall::function(call_id(), name, arguments));
+                    }
+                }
+                answer.tokens.extend(tokens);
             }
-            AnswerEvent::Finished { reason, tokens } => {
-                reasons[index] = Some(reason);
-                completion_tokens += tokens;
+            AnswerEvent::Finished(finished) => {
+                usage.add(&finished);
+                answer.reason = Some(finished.reason);
+                answer.tokens.extend(finished.last);
             }
         }
     }
-    let answers = texts.into_iter().zip(calls).zip(reasons);
-    let choices = (0..).zip(answers).map(|(index, ((text, calls), reason))| {
-        let message = ChatCompletionMessage {
-            content: if text.is_empty() && !calls.is_empty() {
-                None
-            } else {
-                Some(text)
-            },
-            tool_calls: if calls.is_empty() { None } else { Some(calls) },
-            ..ChatCompletionMessage::default()
-        };
-        ChatCompletionChoice::new(index, message, reason.unwrap_or(FinishReason::Stop))
-    });
+    let choices = (0..).zip(answers).map(|(index, answer)| answer.choice(index, engine));
     let Heading { id, created, model } = plan.heading;
     let mut completion = ChatCompletion::new(id, created, model, choices.collect());
-    completion.usage = Some(CompletionUsage::new(plan.prompt_tokens, completion_tokens));
+    completion.usage = Some(usage.usage());
     Ok(completion)
 }
 
@@ -338,6 +383,7 @@ pub(crate) async fn whole(
 pub(crate) fn stream(
     plan: Plan,
     mut events: impl Stream<Item = Result<(u32, AnswerEvent)>> + Unpin,
+    engine: Arc<Engine>,
 ) -> impl Stream<Item = Result<Json<ChatCompletionChunk>>> {
     try_stream! {
         let Heading { id, created, model } = plan.heading;
@@ -347,28 +393,36 @@ pub(crate) fn stream(
             yield chunk(ChatCompletionChunkChoice::new(job.index, role));
         }
         let mut calls = vec![0; plan.jobs.len()];
-        let mut completion_tokens = 0;
+        let mut usage = plan.usage;
         while let Some(event) = events.next().await {
             let (index, event) = event?;
-            yield chunk(match event {
-                AnswerEvent::Piece(Piece::Text(text)) => {
-                    ChatCompletionChunkChoice::new(index, ChatCompletionDelta::content(text))
+            let (mut choice, tokens) = match event {
+                AnswerEvent::Said(said, tokens) => {
+                    let delta = match said {
+                        Said::Text(text) => ChatCompletionDelta::content(text),
+                        Said::Reasoning(text) => ChatCompletionDelta {
+                            reasoning_content: Some(text),
+                            ..ChatCompletionDelta::default()
+                        },
+                        Said::Call(call) => {
+                            let number = &mut calls[index as usize];
+                            let delta = call_delta(*number, call);
+                            *number += 1;
+                            delta
+                        }
+                    };
+                    (ChatCompletionChunkChoice::new(index, delta), tokens)
                 }
-                AnswerEvent::Piece(Piece::Call(call)) => {
-                    let number = &mut calls[index as usize];
-                    let delta = call_delta(*number, call);
-                    *number += 1;
-                    ChatCompletionChunkChoice::new(index, delta)
+                AnswerEvent::Finished(finished) => {
+                    usage.add(&finished);
+                    (ChatCompletionChunkChoice::finish(index, finished.reason), finished.last)
                 }
-                AnswerEvent::Finished { reason, tokens } => {
-                    completion_tokens += tokens;
-                    ChatCompletionChunkChoice::finish(index, reason)
-                }
-            });
+            };
+            choice.logprobs = logprobs::in_chat(&tokens, engine.tokenizer());
+            yield chunk(choice);
         }
         if plan.includes_usage {
-            let usage = CompletionUsage::new(plan.prompt_tokens, completion_tokens);
-            yield Json::new(ChatCompletionChunk::usage(id.as_str(), created, model.as_str(), usage));
+            yield Json::new(ChatCompletionChunk::usage(id.as_str(), created, model.as_str(), usage.usage()));
         }
     }
 }

@@ -8,23 +8,24 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use mistralrs::core::MistralRs;
-use mistralrs::llguidance::api::TopLevelGrammar;
-use mistralrs::llguidance::{Matcher, ParserFactory};
+use mistralrs::llguidance::ParserFactory;
 use mistralrs::{NormalRequest, Request, RequestMessage, SamplingParams};
 use puna_api::{Error, Host, Result};
-use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error;
 use crate::generation::{Generation, GenerationRequest};
+use crate::reasoning::Thinking;
 use crate::template::ChatTemplate;
 use picker::{Answering, EndTokens, Picker, Rest};
 use turns::{Turn, Turns};
 
+mod grammar;
 mod load;
 mod picker;
 mod turns;
 
+pub(crate) use grammar::{Form, Grammar};
 pub(crate) use load::EngineSettings;
 
 /// Messages that the engine may send before the picker takes them: one or two come with each token, and it looks each time.
@@ -55,10 +56,6 @@ pub(crate) struct Tokenizer {
 
 /// Gives the tokens of a text. The flag adds the tokens that every text of this model begins or ends with.
 type Encode = dyn Fn(&str, bool) -> Result<Vec<u32>, String> + Send + Sync;
-
-/// A form that answers must have. Cheap enough to clone per answer.
-#[derive(Clone)]
-pub(crate) struct Grammar(Arc<TopLevelGrammar>);
 
 /// How a model's maker would have tokens chosen where a request does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -101,37 +98,16 @@ impl Engine {
         self.defaults
     }
 
-    /// A form of answers by a JSON Schema. Fails as an invalid request when the schema is not valid or asks for too much.
-    pub(crate) fn json_grammar(&self, mut schema: Map<String, Value>) -> Result<Grammar> {
-        // Weak models fill optional white space without end.
-        schema.insert("x-guidance".to_owned(), json!({"whitespace_flexible": false}));
-        let grammar = TopLevelGrammar::from_json_schema(Value::Object(schema));
-        let parser = self.grammars.create_parser(grammar.clone());
-        let cause = parser.map_err(|error| error.to_string()).and_then(|parser| {
-            let mut matcher = Matcher::new(Ok(parser));
-            matcher.compute_mask().map(drop).map_err(|error| error.to_string())
-        });
-        match cause {
-            Ok(()) => Ok(Grammar(Arc::new(grammar))),
-            Err(cause) => {
-                let cause = cause.lines().next().unwrap_or_default();
-                Err(Error::invalid_request(format!(
-                    "the JSON schema cannot be used: {cause}"
-                )))
-            }
-        }
+    /// A form of answers, which may think before. Fails as an invalid request when the form makes no sense or asks for too much.
+    pub(crate) fn grammar(&self, form: Form, thinking: Thinking) -> Result<Grammar> {
+        Grammar::new(form, thinking, &self.grammars)
     }
 
     /// Begins an answer, when it is its turn. Fails as rate limited when too many answers wait already.
     pub(crate) async fn generate(&self, request: GenerationRequest) -> Result<Generation> {
         let turn = self.turns.first().await?;
         let matcher = match &request.grammar {
-            Some(Grammar(grammar)) => {
-                let parser = self.grammars.create_parser(TopLevelGrammar::clone(grammar));
-                Some(Matcher::new(Ok(
-                    parser.map_err(|cause| error::failed(&cause.to_string()))?
-                )))
-            }
+            Some(grammar) => Some(grammar.matcher(&self.grammars)?),
             None => None,
         };
         let (events, received) = mpsc::unbounded_channel();
@@ -223,12 +199,6 @@ impl fmt::Debug for Engine {
     }
 }
 
-impl fmt::Debug for Grammar {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Grammar")
-    }
-}
-
 impl Tokenizer {
     /// The tokens of a text. `with_marks` adds the tokens that every text of this model begins or ends with.
     pub(crate) fn encode(&self, text: &str, with_marks: bool) -> Result<Vec<u32>> {
@@ -239,6 +209,17 @@ impl Tokenizer {
     /// The bytes of a token; none for one that stands for no text.
     pub(crate) fn bytes(&self, token: u32) -> &[u8] {
         self.tokens.get(token as usize).map_or(&[], |bytes| bytes)
+    }
+
+    /// A token as text, with U+FFFD for bytes that are none on their own.
+    pub(crate) fn text(&self, token: u32) -> String {
+        String::from_utf8_lossy(self.bytes(token)).into_owned()
+    }
+
+    /// How many characters begin in a token.
+    pub(crate) fn characters(&self, token: u32) -> u64 {
+        let begins = |byte: &&u8| **byte & 0b1100_0000 != 0b1000_0000;
+        self.bytes(token).iter().filter(begins).count() as u64
     }
 
     /// How many tokens there are.

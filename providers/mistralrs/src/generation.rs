@@ -7,6 +7,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::engine::Grammar;
 use crate::error;
+use crate::logprobs::Scored;
 use crate::sampling::Sampling;
 
 /// What the engine needs to know for one answer.
@@ -22,6 +23,17 @@ pub(crate) struct GenerationRequest {
     pub(crate) sampling: Sampling,
     /// The form that the answer must have.
     pub(crate) grammar: Option<Grammar>,
+    /// How many of the likeliest tokens to tell of each place. None tells nothing of how likely tokens are.
+    pub(crate) top_logprobs: Option<usize>,
+    /// Whether to tell how likely the tokens of the prompt are as well, which takes as long as generating them.
+    pub(crate) scores_prompt: bool,
+}
+
+impl GenerationRequest {
+    /// Whether there is anything to do for the engine.
+    pub(crate) fn needs_engine(&self) -> bool {
+        self.max_tokens > 0 || (self.scores_prompt && self.prompt.len() > 1)
+    }
 }
 
 /// The tokens of an answer as they are made. The engine never waits for the reader, and an answer that is dropped ends with
@@ -34,8 +46,10 @@ pub(crate) struct Generation {
 /// What happens to an answer.
 #[derive(Debug)]
 pub(crate) enum Event {
+    /// The next token of the prompt was looked at.
+    Prompt(Scored),
     /// A token was chosen.
-    Token(u32),
+    Token(Scored),
     /// The model ended its answer, which took a token too.
     End,
     /// The answer failed.
@@ -43,10 +57,12 @@ pub(crate) enum Event {
 }
 
 /// A token, or the end of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Next {
+    /// The next token of the prompt, where they are to be scored; from the second one on.
+    Prompt(Scored),
     /// The next token.
-    Token(u32),
+    Token(Scored),
     /// The model ended its answer, which took a token too.
     End,
 }
@@ -59,6 +75,7 @@ impl Generation {
     /// Waits for the next token. After [`Next::End`], and after as many tokens as were asked for, there are no more.
     pub(crate) async fn next(&mut self) -> Result<Next> {
         match self.events.recv().await {
+            Some(Event::Prompt(token)) => Ok(Next::Prompt(token)),
             Some(Event::Token(token)) => Ok(Next::Token(token)),
             Some(Event::End) => Ok(Next::End),
             Some(Event::Failed(error)) => Err(error),

@@ -139,6 +139,7 @@ impl Inference for Mistralrs {
             Capability::Tools,
             Capability::ForcedToolChoice,
             Capability::StructuredOutput,
+            Capability::Logprobs,
             Capability::Seed,
             Capability::MultipleChoices,
             Capability::Stop,
@@ -153,8 +154,8 @@ impl Inference for Mistralrs {
         let engine = self.engine(&request)?;
         let planner = Arc::clone(&engine);
         let plan = plan(request, move |body, model| chat::plan(body, model, false, &planner)).await?;
-        let events = answers(engine, plan.jobs.clone()).await?;
-        Ok(Json::new(chat::whole(plan, events).await?))
+        let events = answers(Arc::clone(&engine), plan.jobs.clone()).await?;
+        Ok(Json::new(chat::whole(plan, events, &engine).await?))
     }
 
     async fn chat_completion_stream(
@@ -165,8 +166,8 @@ impl Inference for Mistralrs {
         let engine = self.engine(&request)?;
         let planner = Arc::clone(&engine);
         let plan = plan(request, move |body, model| chat::plan(body, model, true, &planner)).await?;
-        let events = answers(engine, plan.jobs.clone()).await?;
-        Ok(chat::stream(plan, events).boxed())
+        let events = answers(Arc::clone(&engine), plan.jobs.clone()).await?;
+        Ok(chat::stream(plan, events, engine).boxed())
     }
 
     async fn completion(
@@ -180,8 +181,8 @@ impl Inference for Mistralrs {
             completion::plan(body, model, false, &planner)
         })
         .await?;
-        let events = answers(engine, plan.jobs.clone()).await?;
-        Ok(Json::new(completion::whole(plan, events).await?))
+        let events = answers(Arc::clone(&engine), plan.jobs.clone()).await?;
+        Ok(Json::new(completion::whole(plan, events, &engine).await?))
     }
 
     async fn completion_stream(
@@ -195,8 +196,8 @@ impl Inference for Mistralrs {
             completion::plan(body, model, true, &planner)
         })
         .await?;
-        let events = answers(engine, plan.jobs.clone()).await?;
-        Ok(completion::stream(plan, events).boxed())
+        let events = answers(Arc::clone(&engine), plan.jobs.clone()).await?;
+        Ok(completion::stream(plan, events, engine).boxed())
     }
 
     async fn embeddings(

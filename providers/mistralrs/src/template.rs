@@ -9,6 +9,8 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter};
 use serde_json::{Map, Value, json};
 
+use crate::reasoning;
+
 /// Steps that a template may take: enough for a conversation of a hundred thousand messages, and a second or two of work.
 const FUEL: u64 = 10_000_000;
 
@@ -21,6 +23,7 @@ pub(crate) struct ChatTemplate {
     environment: Arc<Environment<'static>>,
     has_tool_template: bool,
     reads_reasoning_effort: bool,
+    thinks: bool,
     special_tokens: Map<String, Value>,
 }
 
@@ -62,8 +65,10 @@ impl ChatTemplate {
             source.tool_use.map(|text| (TOOL_USE, text)),
         ];
         let mut reads_reasoning_effort = false;
+        let mut thinks = false;
         for (name, text) in sources.iter().flatten() {
             reads_reasoning_effort |= text.contains("reasoning_effort");
+            thinks |= text.contains(reasoning::OPEN);
             environment.add_template_owned(*name, portable(text)).map_err(|error| {
                 Error::configuration(format!(
                     "the model's chat template is not valid: {}",
@@ -76,6 +81,7 @@ impl ChatTemplate {
             environment: Arc::new(environment),
             has_tool_template,
             reads_reasoning_effort,
+            thinks,
             special_tokens,
         })
     }
@@ -83,6 +89,11 @@ impl ChatTemplate {
     /// Whether the template makes use of `reasoning_effort`.
     pub(crate) fn reads_reasoning_effort(&self) -> bool {
         self.reads_reasoning_effort
+    }
+
+    /// Whether the template knows of thinking, as those of models do that think aloud.
+    pub(crate) fn thinks(&self) -> bool {
+        self.thinks
     }
 
     /// The prompt for the model's next message. Fails as an invalid request where the template refuses the conversation.

@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Capability::Tools,
         Capability::ForcedToolChoice,
         Capability::StructuredOutput,
+        Capability::Logprobs,
         Capability::Seed,
         Capability::MultipleChoices,
         Capability::Stop,

@@ -4,6 +4,7 @@ use puna_api::{Capability, ErrorKind};
 use serde_json::{Value, json};
 
 use super::outcome::{Failure, Verdict, check_usage, choice_text, ensure, ensure_eq, expect_named, list, text};
+use super::stream::choices;
 use super::subject::{HELLO, REQUESTED_MODEL, Subject, chat_body};
 use super::trial::{Need, Trial, trial};
 
@@ -260,12 +261,8 @@ async fn the_same_seed_gives_the_same_text(subject: Subject) -> Verdict {
 }
 
 async fn logprobs_tell_each_token(subject: Subject) -> Verdict {
-    let answer = subject
-        .chat(&chat_body(
-            HELLO,
-            json!({ "logprobs": true, "top_logprobs": 2, "max_tokens": 5 }),
-        ))
-        .await?;
+    let mut body = chat_body(HELLO, json!({ "logprobs": true, "top_logprobs": 2, "max_tokens": 5 }));
+    let answer = subject.chat(&body).await?;
     let tokens = list(&answer["choices"][0]["logprobs"], "content")?;
     for token in tokens {
         ensure!(token["token"].is_string(), "a token without text: {token}");
@@ -279,9 +276,29 @@ async fn logprobs_tell_each_token(subject: Subject) -> Verdict {
             "`top_logprobs` was 2, a token has {top}: {token}"
         );
     }
-    let joined: String = tokens.iter().filter_map(|token| token["token"].as_str()).collect();
-    ensure_eq!(joined, text(&answer)?, "the tokens joined");
+    ensure_eq!(joined_tokens(tokens), text(&answer)?, "the tokens joined");
+    body["stream"] = json!(true);
+    let chunks = subject.chat_chunks(&body).await?;
+    let streamed: Vec<Value> = choices(&chunks)
+        .filter_map(|choice| choice["logprobs"]["content"].as_array())
+        .flatten()
+        .cloned()
+        .collect();
+    let names = |tokens: &[Value]| tokens.iter().map(|token| token["token"].clone()).collect::<Vec<_>>();
+    ensure_eq!(names(&streamed), names(tokens), "the tokens of the stream");
     Ok(())
+}
+
+/// The text of tokens, by their bytes where those are told: a token may be but a part of a character.
+fn joined_tokens(tokens: &[Value]) -> String {
+    let bytes = tokens.iter().flat_map(|token| match token["bytes"].as_array() {
+        Some(bytes) => bytes
+            .iter()
+            .filter_map(|byte| u8::try_from(byte.as_u64()?).ok())
+            .collect(),
+        None => token["token"].as_str().unwrap_or_default().as_bytes().to_vec(),
+    });
+    String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
 }
 
 async fn logprobs_are_absent_unless_asked_for(subject: Subject) -> Verdict {

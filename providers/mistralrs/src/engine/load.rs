@@ -83,6 +83,8 @@ async fn try_out(engine: &Engine) -> Result<()> {
                 ..Sampling::default()
             },
             grammar: None,
+            top_logprobs: None,
+            scores_prompt: false,
         })
         .await?;
     let mut next = generation.next().await;

@@ -1,5 +1,6 @@
 //! Chooses the tokens of one answer inside the engine's loop.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mistralrs::core::Response;
@@ -12,6 +13,7 @@ use tokio::sync::oneshot;
 use super::turns::{Turn, Turns};
 use crate::error;
 use crate::generation::{Event, GenerationRequest};
+use crate::logprobs::{Likelihood, Scored};
 use crate::sampling::{NotFinite, Sampler};
 
 /// The tokens that end an answer.
@@ -32,8 +34,11 @@ pub(super) struct Answering {
     end_tokens: Arc<EndTokens>,
     vocabulary_size: usize,
     events: UnboundedSender<Event>,
+    prompt: Arc<[u32]>,
+    /// The prompt, or as much of it as was looked at, and the answer.
     tokens: Vec<u32>,
     max_length: usize,
+    top_logprobs: Option<usize>,
     progress: Progress,
 }
 
@@ -64,14 +69,19 @@ impl Answering {
         vocabulary_size: usize,
         events: UnboundedSender<Event>,
     ) -> Self {
+        let prompt = Arc::clone(&request.prompt);
+        // A prompt whose tokens are to be scored is gone through one by one, as if it were the answer.
+        let read_at_once = if request.scores_prompt { 1 } else { prompt.len() };
         Self {
             sampler: Sampler::new(request.sampling.clone(), &request.prompt, request.choice),
             matcher,
             end_tokens,
             vocabulary_size,
             events,
-            tokens: request.prompt.to_vec(),
-            max_length: request.prompt.len() + request.max_tokens as usize,
+            tokens: prompt[..read_at_once].to_vec(),
+            max_length: prompt.len() + request.max_tokens as usize,
+            top_logprobs: request.top_logprobs,
+            prompt,
             progress: Progress::Running,
         }
     }
@@ -112,11 +122,19 @@ impl Answering {
         }
         // Some models have more logits than tokens, to fill up a block of memory.
         logits.truncate(self.vocabulary_size);
+        if let Some(&token) = self.prompt.get(self.tokens.len()) {
+            let likelihood = self.likelihood(token, &logits);
+            self.tokens.push(token);
+            let _ = self.events.send(Event::Prompt(Scored { token, likelihood }));
+            return Some(token);
+        }
+        let raw = self.top_logprobs.is_some().then(|| logits.clone());
         match self.choose(&mut logits) {
             Ok(Some(token)) => {
+                let likelihood = raw.and_then(|raw| self.likelihood(token, &raw));
                 self.tokens.push(token);
                 // Where nobody listens any more, the next call ends the answer.
-                let _ = self.events.send(Event::Token(token));
+                let _ = self.events.send(Event::Token(Scored { token, likelihood }));
                 Some(token)
             }
             Ok(None) => {
@@ -129,6 +147,10 @@ impl Answering {
                 None
             }
         }
+    }
+
+    fn likelihood(&self, token: u32, logits: &[f32]) -> Option<Likelihood> {
+        self.top_logprobs.map(|top| Likelihood::of(token, logits, top))
     }
 
     fn choose(&mut self, logits: &mut [f32]) -> Result<Option<u32>, Error> {
@@ -204,7 +226,10 @@ impl Picker {
 
 impl CustomLogitsProcessor for Picker {
     fn apply(&self, logits: &Tensor, _context: &[u32]) -> mistralrs::Result<Tensor> {
-        let token = lock(&self.0).pick(logits.to_vec1::<f32>().unwrap_or_default()) as usize;
+        let logits = logits.to_vec1::<f32>().unwrap_or_default();
+        // A panic here would end the engine, and with it all other answers.
+        let picked = catch_unwind(AssertUnwindSafe(|| lock(&self.0).pick(logits)));
+        let token = picked.unwrap_or_else(|_| lock(&self.0).give_up()) as usize;
         // The engine takes the token with the highest value, so nothing need stand behind it.
         let mut values = vec![0.0_f32; token + 1];
         values[token] = 1.0;
@@ -227,11 +252,28 @@ impl Seat {
             // The token is kept; the engine is told another one and lets go.
             answering.progress = Progress::SteppedAside;
         }
-        answering.end_tokens.of_engine.unwrap_or_else(|| {
-            // Without such a token there is but one way to make the engine let go: its next message finds nobody.
+        let end_token = answering.end_tokens.of_engine;
+        drop(answering);
+        self.let_go(end_token)
+    }
+
+    /// Makes the engine let go of the answer: the token that ends it.
+    fn let_go(&mut self, end_token: Option<u32>) -> u32 {
+        end_token.unwrap_or_else(|| {
+            // Without such a token there is but one way: the engine's next message finds nobody.
             self.responses = None;
             0
         })
+    }
+
+    /// Fails the answer after a panic.
+    fn give_up(&mut self) -> u32 {
+        let end_token = {
+            let mut answering = lock(&self.answering);
+            answering.fail(error::failed("choosing a token panicked"));
+            answering.end_tokens.of_engine
+        };
+        self.let_go(end_token)
     }
 
     /// Takes the engine's own messages, which matter only where they tell of a failure.

@@ -1,0 +1,16 @@
+//! What the engine must stand, with the demo model.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of the tests fail as loudly as the tests"
+)]
+
+mod forms;
+mod local;
+mod models;
+mod refusals;
+mod requests;
+mod streams;
+mod thinking;
+mod tokens;
+mod tools;

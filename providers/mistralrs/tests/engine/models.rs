@@ -1,0 +1,121 @@
+//! Models and their files.
+
+use std::fs;
+use std::path::Path;
+
+use puna_api::ErrorKind;
+use puna_provider_mistralrs::DEMO_MODEL;
+use puna_testkit::context;
+use serde_json::json;
+
+use crate::local::{CONTEXT, Local, body, prompt, said};
+
+#[tokio::test]
+async fn a_folder_without_its_files_is_told_before_the_engine_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    let start = |model: &Path| Local::start(json!({"models": [{"path": model}]}));
+    let error = start(&model).await.err().unwrap();
+    assert!(
+        error.message().starts_with("cannot read the model at "),
+        "{}",
+        error.message()
+    );
+    for missing in ["tokenizer.json", "config.json", "model.safetensors"] {
+        puna_tiny_model::write(&model).unwrap();
+        fs::remove_file(model.join(missing)).unwrap();
+        let error = start(&model).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        let named = missing.strip_prefix("model.").unwrap_or(missing);
+        assert!(
+            error.message().contains(named) && error.message().contains("has no "),
+            "{}",
+            error.message()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_model_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    puna_tiny_model::write(folder.path()).unwrap();
+    let weights = folder.path().join("model.safetensors");
+    let bytes = fs::read(&weights).unwrap();
+    fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    let config = json!({"models": [{"path": folder.path(), "id": "damaged"}]});
+    let error = Local::start(config).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(
+        error.message().starts_with("failed to load the model `damaged`: "),
+        "{}",
+        error.message()
+    );
+    assert!(!error.message().contains('\n'), "{}", error.message());
+}
+
+#[tokio::test]
+async fn a_gguf_file_answers_as_its_checkpoint_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = puna_tiny_model::write_gguf(folder.path()).unwrap();
+    let config = json!({"models": [{"path": DEMO_MODEL}, {"path": file, "id": "gguf"}]});
+    let mut local = Local::start(config).await.unwrap();
+    let listed = local
+        .services
+        .models
+        .as_ref()
+        .unwrap()
+        .list_models(&context())
+        .await
+        .unwrap();
+    let ids: Vec<&str> = listed.iter().map(|model| model.provider_model_id.as_str()).collect();
+    assert_eq!(ids, ["gguf", DEMO_MODEL]);
+    assert_eq!(listed[0].metadata["context_length"], CONTEXT);
+    for text in ["What is a llama?", "Hello!", "one two 33"] {
+        local.model = DEMO_MODEL;
+        let from_checkpoint = local.chat(&body(text, json!({}))).await.unwrap();
+        local.model = "gguf";
+        let from_gguf = local.chat(&body(text, json!({}))).await.unwrap();
+        assert_eq!(said(&from_gguf), said(&from_checkpoint));
+        assert_eq!(from_gguf.usage, from_checkpoint.usage);
+    }
+}
+
+#[tokio::test]
+async fn another_template_can_take_the_models_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let template = folder.path().join("plain.jinja");
+    fs::write(
+        &template,
+        "{% for message in messages %}{{ message.content }}{% endfor %}",
+    )
+    .unwrap();
+    let config = json!({"models": [{"path": DEMO_MODEL, "chat_template": template}]});
+    let local = Local::start(config).await.unwrap();
+    let chat = local.chat(&body("The llama", json!({}))).await.unwrap();
+    let completion = local.complete(&prompt("The llama", json!({}))).await.unwrap();
+    assert_eq!(said(&chat), completion.choices[0].text);
+    fs::write(&template, "{% for %}").unwrap();
+    let config = json!({"models": [{"path": DEMO_MODEL, "chat_template": template}]});
+    let error = Local::start(config).await.err().unwrap();
+    assert!(
+        error.message().contains("chat template is not valid"),
+        "{}",
+        error.message()
+    );
+}
+
+#[tokio::test]
+async fn a_device_that_is_not_there_is_told() {
+    let error = Local::start(json!({"models": [{"path": DEMO_MODEL, "device": "cuda:0"}]}))
+        .await
+        .err();
+    if cfg!(not(feature = "cuda")) {
+        let error = error.unwrap();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(
+            error.message().contains("the device `cuda:0` cannot be used"),
+            "{}",
+            error.message()
+        );
+    }
+}
