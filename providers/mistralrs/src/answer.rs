@@ -48,6 +48,8 @@ pub(crate) struct Tools {
     pub(crate) names: Vec<String>,
     /// Whether it may call more than one.
     pub(crate) parallel: bool,
+    /// Whether calls are held to the tools' schemas.
+    pub(crate) strict: bool,
 }
 
 /// What happens to an answer.
@@ -177,7 +179,7 @@ impl Reader {
             stops: StopMatcher::new(stops),
             splitter: ReasoningSplitter::new(thinking),
             one_call: tools.as_ref().is_some_and(|tools| !tools.parallel),
-            detector: tools.map(|tools| ToolCallDetector::new(tools.names)),
+            detector: tools.map(|tools| ToolCallDetector::new(tools.names, tools.strict)),
             calls: 0,
             drops_space: is_message && tokenizer.drops_first_space(),
             ledger: Ledger::default(),

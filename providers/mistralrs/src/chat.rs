@@ -13,8 +13,8 @@ use puna_api::{
 use serde_json::{Map, Value, json};
 
 use crate::answer::{AnswerEvent, Finished, Job, Reading, Said, Tools};
-use crate::engine::{Engine, Form, Grammar};
-use crate::generation::GenerationRequest;
+use crate::engine::{Engine, Form};
+use crate::generation::{GenerationRequest, Held};
 use crate::logprobs::Scored;
 use crate::reasoning::Thinking;
 use crate::request::{self, SamplingFields, refuse, unsupported};
@@ -94,7 +94,7 @@ pub(crate) fn plan(request: &ChatCompletionRequest, model: &str, is_stream: bool
         prompt: prompt.into(),
         choice: 0,
         sampling: request::sampling(&sampling_fields(request), engine)?,
-        grammar: grammar(request, offered.call_schema, thinking, engine)?,
+        held: held(request, offered.calls, thinking, engine)?,
         top_logprobs: logprobs::of_chat(request.logprobs, request.top_logprobs)?,
         scores_prompt: false,
     };
@@ -181,8 +181,20 @@ struct Offered {
     definitions: Vec<Value>,
     /// For reading the answer.
     tools: Option<Tools>,
-    /// What the answer must be, where it must be a call.
-    call_schema: Option<Map<String, Value>>,
+    /// What calls must be.
+    calls: Calls,
+}
+
+/// What is asked of the calls in an answer.
+#[derive(Default)]
+enum Calls {
+    /// Nothing.
+    #[default]
+    Free,
+    /// The answer must be a call that fits a schema.
+    Forced(Map<String, Value>),
+    /// The answer may call, several times or once, and then its calls must fit a schema.
+    Strict { schema: Map<String, Value>, several: bool },
 }
 
 fn offered_tools(request: &ChatCompletionRequest) -> Result<Offered> {
@@ -222,9 +234,25 @@ fn offered_tools(request: &ChatCompletionRequest) -> Result<Offered> {
         }
     });
     let names: Vec<String> = functions.clone().map(|function| function.name.clone()).collect();
+    let strict = functions.clone().any(|function| function.strict == Some(true));
     let schemas: Vec<Value> = functions
         .filter(|function| named.is_none_or(|name| name == function.name))
-        .map(|function| call_schema(&function.name, function.parameters.as_ref()))
+        .flat_map(|function| {
+            let parameters = if forced || function.strict == Some(true) {
+                function.parameters.clone().unwrap_or_else(no_parameters)
+            } else {
+                any_parameters()
+            };
+            // A model that is free to call writes the field that it was taught.
+            let fields: &[&str] = if forced {
+                &["arguments"]
+            } else {
+                &["arguments", "parameters"]
+            };
+            let name = function.name.as_str();
+            let schema = |field: &&str| call_schema(name, field, &parameters);
+            fields.iter().map(schema).collect::<Vec<_>>()
+        })
         .collect();
     if forced && schemas.is_empty() {
         let message = match named {
@@ -233,54 +261,68 @@ fn offered_tools(request: &ChatCompletionRequest) -> Result<Offered> {
         };
         return Err(Error::invalid_request(message).with_param("tool_choice"));
     }
+    let parallel = request.parallel_tool_calls != Some(false);
+    let schema = Map::from_iter([("anyOf".to_owned(), Value::Array(schemas))]);
     Ok(Offered {
         definitions,
         tools: Some(Tools {
             names,
-            parallel: request.parallel_tool_calls != Some(false),
+            parallel,
+            strict: forced || strict,
         }),
-        call_schema: forced.then(|| Map::from_iter([("anyOf".to_owned(), Value::Array(schemas))])),
+        calls: if forced {
+            Calls::Forced(schema)
+        } else if strict {
+            Calls::Strict {
+                schema,
+                several: parallel,
+            }
+        } else {
+            Calls::Free
+        },
     })
 }
 
-/// A call to a function as the answer has it.
-fn call_schema(name: &str, parameters: Option<&Map<String, Value>>) -> Value {
-    let arguments = parameters.cloned().map_or_else(
-        || json!({"type": "object", "additionalProperties": false}),
-        Value::Object,
-    );
+/// A call to a function as the answer has it, with the arguments in this field.
+fn call_schema(name: &str, field: &str, parameters: &Map<String, Value>) -> Value {
     json!({
         "type": "object",
-        "properties": {"name": {"const": name}, "arguments": arguments},
-        "required": ["name", "arguments"],
+        "properties": {"name": {"const": name}, field: parameters},
+        "required": ["name", field],
         "additionalProperties": false,
     })
 }
 
-/// The form that answers must have: that of a call, or one that the request gives.
-fn grammar(
-    request: &ChatCompletionRequest,
-    call_schema: Option<Map<String, Value>>,
-    thinking: Thinking,
-    engine: &Engine,
-) -> Result<Option<Grammar>> {
+fn no_parameters() -> Map<String, Value> {
+    let mut schema = any_parameters();
+    schema.insert("additionalProperties".to_owned(), Value::Bool(false));
+    schema
+}
+
+fn any_parameters() -> Map<String, Value> {
+    Map::from_iter([("type".to_owned(), "object".into())])
+}
+
+/// What the answer is held to: the form of a call, or one that the request gives.
+fn held(request: &ChatCompletionRequest, calls: Calls, thinking: Thinking, engine: &Engine) -> Result<Held> {
     let asked = forms::asked(request.response_format.as_ref(), &request.extra)?;
-    let (form, param) = match (asked, call_schema) {
-        (None, None) => return Ok(None),
-        (None, Some(schema)) => (Form::Json(schema), "tools".to_owned()),
-        (Some(asked), _) => {
-            let calls_tools = request.tools.as_ref().is_some_and(|tools| !tools.is_empty())
-                && request.tool_choice != Some(ToolChoice::Mode(ToolChoiceMode::None));
-            if calls_tools {
-                return Err(unsupported(&asked.param, "a form of the answer together with `tools`"));
-            }
-            (asked.form, asked.param)
+    if let Some(asked) = asked {
+        let calls_tools = request.tools.as_ref().is_some_and(|tools| !tools.is_empty())
+            && request.tool_choice != Some(ToolChoice::Mode(ToolChoiceMode::None));
+        if calls_tools {
+            return Err(unsupported(&asked.param, "a form of the answer together with `tools`"));
         }
+        return engine
+            .grammar(asked.form, thinking)
+            .map(Held::Whole)
+            .map_err(|error| error.with_param(asked.param));
+    }
+    let held = match calls {
+        Calls::Free => return Ok(Held::Nothing),
+        Calls::Forced(schema) => engine.grammar(Form::Json(schema), thinking).map(Held::Whole),
+        Calls::Strict { schema, several } => engine.call_forms(schema, several, thinking).map(Held::Calls),
     };
-    engine
-        .grammar(form, thinking)
-        .map(Some)
-        .map_err(|error| error.with_param(param))
+    held.map_err(|error| error.with_param("tools"))
 }
 
 /// Adds up what a completion costs.

@@ -10,8 +10,8 @@ use puna_api::{
 
 use crate::answer::{AnswerEvent, Finished, Job, Reading, Said};
 use crate::chat::Heading;
-use crate::engine::{Engine, Grammar};
-use crate::generation::GenerationRequest;
+use crate::engine::Engine;
+use crate::generation::{GenerationRequest, Held};
 use crate::logprobs::{CompletionTokens, Scored};
 use crate::reasoning::Thinking;
 use crate::request::{self, SamplingFields, refuse, unsupported};
@@ -50,7 +50,7 @@ pub(crate) fn plan(request: &CompletionRequest, model: &str, is_stream: bool, en
     let prompt_tokens = prompts.iter().map(|prompt| prompt.tokens.len() as u64).sum();
     let wanted = request.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
     let top_logprobs = logprobs::of_completion(request.logprobs)?;
-    let grammar = grammar(request, engine)?;
+    let held = held(request, engine)?;
     let echoes = request.echo == Some(true);
     let mut jobs = Vec::new();
     for prompt in prompts {
@@ -66,7 +66,7 @@ pub(crate) fn plan(request: &CompletionRequest, model: &str, is_stream: bool, en
                 choice,
                 max_tokens,
                 sampling: sampling.clone(),
-                grammar: grammar.clone(),
+                held: held.clone(),
                 top_logprobs,
                 scores_prompt: echoes && top_logprobs.is_some(),
             },
@@ -91,7 +91,7 @@ pub(crate) fn plan(request: &CompletionRequest, model: &str, is_stream: bool, en
 }
 
 /// The form that the answers must have; vLLM takes `response_format` here too.
-fn grammar(request: &CompletionRequest, engine: &Engine) -> Result<Option<Grammar>> {
+fn held(request: &CompletionRequest, engine: &Engine) -> Result<Held> {
     let format = match request.extra.get("response_format").filter(|format| !format.is_null()) {
         Some(format) => Some(serde_json::from_value(format.clone()).map_err(|cause| {
             Error::invalid_request(format!("`response_format`: {cause}")).with_param("response_format")
@@ -101,9 +101,9 @@ fn grammar(request: &CompletionRequest, engine: &Engine) -> Result<Option<Gramma
     match forms::asked(format.as_ref(), &request.extra)? {
         Some(asked) => engine
             .grammar(asked.form, Thinking::Never)
-            .map(Some)
+            .map(Held::Whole)
             .map_err(|error| error.with_param(asked.param)),
-        None => Ok(None),
+        None => Ok(Held::Nothing),
     }
 }
 

@@ -11,20 +11,25 @@ use mistralrs::core::MistralRs;
 use mistralrs::llguidance::ParserFactory;
 use mistralrs::{NormalRequest, Request, RequestMessage, SamplingParams};
 use puna_api::{Error, Host, Result};
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error;
-use crate::generation::{Generation, GenerationRequest};
+use crate::generation::{Generation, GenerationRequest, Held};
 use crate::reasoning::Thinking;
 use crate::template::ChatTemplate;
-use picker::{Answering, EndTokens, Picker, Rest};
+use picker::{Answering, Constraint, EndTokens, Picker, Rest};
 use turns::{Turn, Turns};
 
+mod call_watch;
 mod grammar;
 mod load;
 mod picker;
+#[cfg(test)]
+mod tests;
 mod turns;
 
+pub(crate) use call_watch::CallForms;
 pub(crate) use grammar::{Form, Grammar};
 pub(crate) use load::EngineSettings;
 
@@ -103,16 +108,34 @@ impl Engine {
         Grammar::new(form, thinking, &self.grammars)
     }
 
+    /// Forms of calls that an answer may make or not: one call, or `several`. Fails as an invalid request when the schema makes no
+    /// sense or asks for too much.
+    pub(crate) fn call_forms(
+        &self,
+        schema: Map<String, Value>,
+        several: bool,
+        thinking: Thinking,
+    ) -> Result<CallForms> {
+        CallForms::new(schema, several, thinking, &self.grammars)
+    }
+
     /// Begins an answer, when it is its turn. Fails as rate limited when too many answers wait already.
     pub(crate) async fn generate(&self, request: GenerationRequest) -> Result<Generation> {
         let turn = self.turns.first().await?;
-        let matcher = match &request.grammar {
-            Some(grammar) => Some(grammar.matcher(&self.grammars)?),
-            None => None,
+        let constraint = match &request.held {
+            Held::Nothing => Constraint::None,
+            Held::Whole(grammar) => Constraint::Whole(Box::new(grammar.matcher(&self.grammars)?)),
+            Held::Calls(forms) => Constraint::Calls(Box::new(forms.watch(Arc::clone(&self.grammars)))),
         };
         let (events, received) = mpsc::unbounded_channel();
         let vocabulary_size = self.tokenizer.tokens.len();
-        let answering = Answering::new(&request, matcher, Arc::clone(&self.end_tokens), vocabulary_size, events);
+        let answering = Answering::new(
+            &request,
+            constraint,
+            Arc::clone(&self.end_tokens),
+            vocabulary_size,
+            events,
+        );
         let rest = answering.rest();
         let runner = Runner {
             engine: Arc::clone(&self.engine),

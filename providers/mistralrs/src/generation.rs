@@ -5,7 +5,7 @@ use std::sync::Arc;
 use puna_api::{Error, Result};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::engine::Grammar;
+use crate::engine::{CallForms, Grammar};
 use crate::error;
 use crate::logprobs::Scored;
 use crate::sampling::Sampling;
@@ -21,12 +21,24 @@ pub(crate) struct GenerationRequest {
     pub(crate) max_tokens: u32,
     /// How to choose tokens.
     pub(crate) sampling: Sampling,
-    /// The form that the answer must have.
-    pub(crate) grammar: Option<Grammar>,
+    /// What the answer is held to.
+    pub(crate) held: Held,
     /// How many of the likeliest tokens to tell of each place. None tells nothing of how likely tokens are.
     pub(crate) top_logprobs: Option<usize>,
     /// Whether to tell how likely the tokens of the prompt are as well, which takes as long as generating them.
     pub(crate) scores_prompt: bool,
+}
+
+/// What an answer is held to.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Held {
+    /// It is free.
+    #[default]
+    Nothing,
+    /// A form of the whole answer.
+    Whole(Grammar),
+    /// Forms of the calls that it makes, if it makes any.
+    Calls(CallForms),
 }
 
 impl GenerationRequest {

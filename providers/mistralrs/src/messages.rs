@@ -153,9 +153,6 @@ fn function(tool: &ChatTool, place: &str) -> Result<Value> {
         ));
     };
     let function = &tool.function;
-    if function.strict == Some(true) {
-        return Err(unsupported(&format!("{place}.function.strict"), "strict arguments"));
-    }
     refuse_extra(&tool.extra, &[], place)?;
     refuse_extra(&function.extra, &[], &format!("{place}.function"))?;
     let mut fields = Map::new();
@@ -234,9 +231,8 @@ mod tests {
             };
             assert_eq!(messages(&conversation).unwrap_err().param(), Some(param));
         }
-        let tool = json!([{"type": "function", "function": {"name": "f", "strict": true}}, {"type": "custom", "custom": {"name": "g"}}]);
-        let both: Vec<ChatTool> = serde_json::from_value(tool).unwrap();
-        assert_eq!(tools(&both[..1]).unwrap_err().param(), Some("tools[0].function.strict"));
-        assert_eq!(tools(&both[1..]).unwrap_err().param(), Some("tools[0].type"));
+        let custom = json!([{"type": "custom", "custom": {"name": "g"}}]);
+        let custom: Vec<ChatTool> = serde_json::from_value(custom).unwrap();
+        assert_eq!(tools(&custom).unwrap_err().param(), Some("tools[0].type"));
     }
 }

@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value};
 
-const OPEN: &str = "<tool_call>";
-const CLOSE: &str = "</tool_call>";
+/// Stands before a call among text.
+pub(crate) const OPEN: &str = "<tool_call>";
+/// Stands behind it.
+pub(crate) const CLOSE: &str = "</tool_call>";
 
 /// Tells calls from text while a model writes.
 ///
@@ -14,6 +16,7 @@ const CLOSE: &str = "</tool_call>";
 #[derive(Debug)]
 pub(crate) struct ToolCallDetector {
     tools: Vec<String>,
+    name_first: bool,
     place: Place,
     waiting: String,
 }
@@ -52,9 +55,12 @@ enum Place {
 
 impl ToolCallDetector {
     /// A detector for an answer that may call the tools of these names.
-    pub(crate) fn new(tools: Vec<String>) -> Self {
+    ///
+    /// With `name_first`, only what begins with the name is a call, as it does where calls are held to their schemas.
+    pub(crate) fn new(tools: Vec<String>, name_first: bool) -> Self {
         Self {
             tools,
+            name_first,
             place: Place::Start,
             waiting: String::new(),
         }
@@ -149,6 +155,9 @@ impl ToolCallDetector {
 
     fn call(&self, value: Value) -> Option<Call> {
         let Value::Object(mut fields) = value else { return None };
+        if self.name_first && fields.keys().next().is_none_or(|first| first != "name") {
+            return None;
+        }
         if let Some(Value::Object(function)) = fields.get_mut("function") {
             fields = std::mem::take(function);
         }
@@ -193,7 +202,7 @@ mod tests {
 
     /// The pieces of an answer, texts that stand beside each other joined.
     fn read(pieces: &[String]) -> Vec<Piece> {
-        let mut detector = ToolCallDetector::new(vec!["look_up".to_owned(), "add".to_owned()]);
+        let mut detector = ToolCallDetector::new(vec!["look_up".to_owned(), "add".to_owned()], false);
         let mut all: Vec<Piece> = Vec::new();
         let mut found: Vec<Piece> = pieces.iter().flat_map(|piece| detector.push(piece)).collect();
         found.extend(detector.finish());
@@ -256,6 +265,20 @@ mod tests {
                 let pieces: Vec<String> = characters.chunks(size).map(<[String]>::concat).collect();
                 assert_eq!(read(&pieces), expected, "{answer:?} in pieces of {size}");
             }
+        }
+    }
+
+    #[test]
+    fn a_call_can_be_asked_to_begin_with_its_name() {
+        for (answer, is_call) in [
+            (r#"{"name": "add", "arguments": {}}"#, true),
+            (r#"{"arguments": {}, "name": "add"}"#, false),
+            (r#"{"function": {"name": "add"}}"#, false),
+        ] {
+            let mut detector = ToolCallDetector::new(vec!["add".to_owned()], true);
+            let mut pieces = detector.push(answer);
+            pieces.extend(detector.finish());
+            assert_eq!(matches!(pieces.as_slice(), [Piece::Call(_)]), is_call, "{answer}");
         }
     }
 

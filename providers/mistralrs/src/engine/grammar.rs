@@ -29,7 +29,7 @@ pub(crate) enum Form {
 }
 
 /// The name that grammars which stand around the answer's own know it by.
-const ANSWER: &str = "answer";
+pub(super) const ANSWER: &str = "answer";
 
 impl Grammar {
     /// Checks a form, and lets the model think before its answer has it. Fails as an invalid request when the form makes no
@@ -42,6 +42,11 @@ impl Grammar {
             Some(before) => vec![GrammarWithLexer::from_lark(before), answer],
             None => vec![answer],
         };
+        Self::of(grammars, what, parsers)
+    }
+
+    /// Checks grammars, of which the first one is that of the whole.
+    pub(super) fn of(grammars: Vec<GrammarWithLexer>, what: &str, parsers: &ParserFactory) -> Result<Self> {
         let grammar = Self(Arc::new(TopLevelGrammar {
             grammars,
             max_tokens: None,

@@ -24,7 +24,7 @@ use super::{Engine, SamplingDefaults, Tokenizer};
 use crate::checkpoint::Checkpoint;
 use crate::config::{DType, Device};
 use crate::error;
-use crate::generation::{GenerationRequest, Next};
+use crate::generation::{GenerationRequest, Held, Next};
 use crate::sampling::Sampling;
 use crate::template::{ChatTemplate, TemplateSource};
 
@@ -82,7 +82,7 @@ async fn try_out(engine: &Engine) -> Result<()> {
                 temperature: 0.0,
                 ..Sampling::default()
             },
-            grammar: None,
+            held: Held::Nothing,
             top_logprobs: None,
             scores_prompt: false,
         })

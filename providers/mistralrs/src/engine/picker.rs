@@ -10,6 +10,7 @@ use puna_api::Error;
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use tokio::sync::oneshot;
 
+use super::call_watch::CallWatch;
 use super::turns::{Turn, Turns};
 use crate::error;
 use crate::generation::{Event, GenerationRequest};
@@ -30,7 +31,7 @@ pub(super) struct EndTokens {
 /// An answer in the making. It outlives the turns in which it is made.
 pub(super) struct Answering {
     sampler: Sampler,
-    matcher: Option<Matcher>,
+    constraint: Constraint,
     end_tokens: Arc<EndTokens>,
     vocabulary_size: usize,
     events: UnboundedSender<Event>,
@@ -40,6 +41,16 @@ pub(super) struct Answering {
     max_length: usize,
     top_logprobs: Option<usize>,
     progress: Progress,
+}
+
+/// What limits the choice of tokens.
+pub(super) enum Constraint {
+    /// Nothing.
+    None,
+    /// A form of the whole answer.
+    Whole(Box<Matcher>),
+    /// Forms of the calls that it makes, if it makes any.
+    Calls(Box<CallWatch>),
 }
 
 /// What the engine should do with an answer.
@@ -64,7 +75,7 @@ pub(super) struct Rest {
 impl Answering {
     pub(super) fn new(
         request: &GenerationRequest,
-        matcher: Option<Matcher>,
+        constraint: Constraint,
         end_tokens: Arc<EndTokens>,
         vocabulary_size: usize,
         events: UnboundedSender<Event>,
@@ -74,7 +85,7 @@ impl Answering {
         let read_at_once = if request.scores_prompt { 1 } else { prompt.len() };
         Self {
             sampler: Sampler::new(request.sampling.clone(), &request.prompt, request.choice),
-            matcher,
+            constraint,
             end_tokens,
             vocabulary_size,
             events,
@@ -155,7 +166,7 @@ impl Answering {
 
     fn choose(&mut self, logits: &mut [f32]) -> Result<Option<u32>, Error> {
         self.sampler.adjust(logits);
-        if let Some(matcher) = &mut self.matcher {
+        if let Some(matcher) = self.constraint.matcher() {
             if matcher.is_stopped() {
                 return Ok(None);
             }
@@ -177,12 +188,32 @@ impl Answering {
         if self.end_tokens.all.contains(&token) {
             return Ok(None);
         }
-        if let Some(matcher) = &mut self.matcher {
-            matcher
-                .consume_token(token)
-                .map_err(|cause| error::failed(&cause.to_string()))?;
-        }
+        self.constraint.push(token)?;
         Ok(Some(token))
+    }
+}
+
+impl Constraint {
+    /// What holds for the next token.
+    pub(super) fn matcher(&mut self) -> Option<&mut Matcher> {
+        match self {
+            Self::None => None,
+            Self::Whole(matcher) => Some(matcher),
+            Self::Calls(watch) => watch.matcher(),
+        }
+    }
+
+    /// Takes the token that was chosen.
+    pub(super) fn push(&mut self, token: u32) -> Result<(), Error> {
+        if let Some(matcher) = self.matcher() {
+            return matcher
+                .consume_token(token)
+                .map_err(|cause| error::failed(&cause.to_string()));
+        }
+        match self {
+            Self::Calls(watch) => watch.push(token),
+            Self::None | Self::Whole(_) => Ok(()),
+        }
     }
 }
 

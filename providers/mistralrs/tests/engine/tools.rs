@@ -1,6 +1,6 @@
 //! Calls to tools.
 
-use puna_api::FinishReason;
+use puna_api::{ErrorKind, FinishReason};
 use serde_json::{Value, json};
 
 use crate::local::{Local, body, extend};
@@ -44,4 +44,34 @@ async fn a_call_can_be_forced() {
             calls[0]["function"]["arguments"].as_str()
         );
     }
+}
+
+/// Tools as the OpenAI client makes them of types are strict, whether or not the model has to call them.
+#[tokio::test]
+async fn strict_tools_are_taken_whatever_the_choice() {
+    let local = Local::demo().await;
+    let parameters = json!({"type": "object", "properties": {"place": {"enum": ["Puno"]}}, "required": ["place"], "additionalProperties": false});
+    let tool = json!({"type": "function", "function": {"name": "height", "parameters": parameters, "strict": true}});
+    for choice in [json!("auto"), json!("none"), json!("required")] {
+        let fields = json!({"tools": [tool], "tool_choice": choice, "parallel_tool_calls": false});
+        let answer = local.chat(&body("How high is Puno?", fields)).await.unwrap();
+        let calls = serde_json::to_value(&answer.choices[0].message.tool_calls).unwrap();
+        for call in calls.as_array().into_iter().flatten() {
+            assert_eq!(call["function"]["arguments"], r#"{"place":"Puno"}"#);
+        }
+        assert!(
+            choice != "required" || calls.as_array().is_some_and(|calls| calls.len() == 1),
+            "{answer:?}"
+        );
+    }
+    let broken =
+        json!({"type": "function", "function": {"name": "f", "parameters": {"type": "colour"}, "strict": true}});
+    let error = local
+        .chat(&body("Well?", json!({"tools": [broken]})))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.param()),
+        (ErrorKind::InvalidRequest, Some("tools"))
+    );
 }

@@ -1,0 +1,167 @@
+//! What can only be seen from within: what forms allow, token by token.
+
+use std::num::NonZeroUsize;
+
+use mistralrs::llguidance::Matcher;
+use puna_testkit::TestHost;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::checkpoint::Checkpoint;
+use crate::config::{DType, Device};
+
+async fn demo(host: &TestHost) -> Engine {
+    let folder = host.host().data_dir().unwrap().join("model");
+    puna_tiny_model::write(&folder).unwrap();
+    Engine::load(EngineSettings {
+        id: "demo".to_owned(),
+        checkpoint: Checkpoint::find(&folder).unwrap(),
+        dtype: DType::Auto,
+        device: Device::Cpu,
+        max_sequence_length: None,
+        chat_template: None,
+        max_running: NonZeroUsize::MIN,
+        max_waiting: 16,
+        host: host.host(),
+    })
+    .await
+    .unwrap()
+}
+
+/// How much of a text a form lets pass, and whether the answer may end there.
+fn passes(engine: &Engine, matcher: &mut Matcher, text: &str) -> (String, bool) {
+    let mut passed = Vec::new();
+    for token in engine.tokenizer.encode(text, false).unwrap() {
+        if matcher.is_stopped() || !matcher.compute_mask().unwrap().is_allowed(token) {
+            break;
+        }
+        matcher.consume_token(token).unwrap();
+        passed.extend_from_slice(engine.tokenizer.bytes(token));
+    }
+    let ends = matcher.is_stopped() || matcher.is_accepting().unwrap();
+    (String::from_utf8(passed).unwrap(), ends)
+}
+
+#[tokio::test]
+async fn a_form_begins_where_thinking_ends() {
+    let host = TestHost::new().unwrap();
+    let engine = demo(&host).await;
+    let Value::Object(schema) = json!({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": false})
+    else {
+        unreachable!()
+    };
+    for (thinking, text, whole) in [
+        (Thinking::Never, "{\"a\":1}", true),
+        (Thinking::Never, "<think>", false),
+        (Thinking::MayBegin, "{\"a\":1}", true),
+        (
+            Thinking::MayBegin,
+            "<think>hm, {\"b\" </thin</think>\n\n{\"a\":1}",
+            true,
+        ),
+        (Thinking::MayBegin, "<think>hm</think>{\"a\":1}", true),
+        (Thinking::MayBegin, "<think>hm</think>\n\nno", false),
+        (Thinking::MayBegin, "hm</think>", false),
+        (Thinking::Begun, "hm, \u{1F999}</think>\n{\"a\":1}", true),
+        (Thinking::Begun, "hm</think>{\"b\"", false),
+    ] {
+        let grammar = engine.grammar(Form::Json(schema.clone()), thinking).unwrap();
+        let mut matcher = grammar.matcher(&engine.grammars).unwrap();
+        let (passed, ends) = passes(&engine, &mut matcher, text);
+        assert_eq!(
+            (passed == text, ends),
+            (whole, whole),
+            "{thinking:?} {text:?}: {passed:?}"
+        );
+    }
+}
+
+/// Lets an answer go on token by token, and tells how much of it passes.
+fn watched(engine: &Engine, forms: &CallForms, text: &str) -> String {
+    let mut constraint = Constraint::Calls(Box::new(forms.watch(Arc::clone(&engine.grammars))));
+    let mut passed = Vec::new();
+    for token in engine.tokenizer.encode(text, false).unwrap() {
+        if let Some(matcher) = constraint.matcher()
+            && (matcher.is_stopped() || !matcher.compute_mask().unwrap().is_allowed(token))
+        {
+            break;
+        }
+        constraint.push(token).unwrap();
+        passed.extend_from_slice(engine.tokenizer.bytes(token));
+    }
+    String::from_utf8(passed).unwrap()
+}
+
+#[tokio::test]
+async fn calls_are_held_to_their_schema_and_text_is_free() {
+    let host = TestHost::new().unwrap();
+    let engine = demo(&host).await;
+    let call = |field: &str| {
+        json!({
+            "type": "object",
+            "properties": {"name": {"const": "height"}, field: {
+                "type": "object", "properties": {"place": {"enum": ["Puno"]}}, "required": ["place"], "additionalProperties": false,
+            }},
+            "required": ["name", field],
+            "additionalProperties": false,
+        })
+    };
+    let schema = Map::from_iter([("anyOf".to_owned(), json!([call("arguments"), call("parameters")]))]);
+    let good = "{\"name\": \"height\", \"arguments\": {\"place\": \"Puno\"}}";
+    let bad = "{\"name\": \"height\", \"arguments\": {\"place\": \"Lima\"}}";
+    let up_to = bad.find("Lima").unwrap();
+    for (several, thinking, text, whole) in [
+        (
+            true,
+            Thinking::Never,
+            "Well, {\"name\": 5} and [1, 2].".to_owned(),
+            true,
+        ),
+        (true, Thinking::Never, "{\"answer\": 42} <b>".to_owned(), true),
+        (true, Thinking::Never, good.to_owned(), true),
+        (true, Thinking::Never, good.replace("arguments", "parameters"), true),
+        (true, Thinking::Never, good.replace(": ", ":"), true),
+        (true, Thinking::Never, format!("[{good}, {good}]"), true),
+        (true, Thinking::Never, format!("{good}\n{good}"), true),
+        (false, Thinking::Never, format!("{good}\n{good}"), false),
+        (true, Thinking::Never, bad.to_owned(), false),
+        (
+            true,
+            Thinking::Never,
+            format!("So: <tool_call>\n{good}\n</tool_call>\n<tool_call>{good}</tool_call>"),
+            true,
+        ),
+        (
+            true,
+            Thinking::Never,
+            format!("So: <tool_call>\n{bad}\n</tool_call>"),
+            false,
+        ),
+        (
+            true,
+            Thinking::Never,
+            format!("<tool_call>{good}</tool_call> and more"),
+            false,
+        ),
+        (
+            false,
+            Thinking::Never,
+            format!("<tool_call>{good}</tool_call>\n<tool_call>"),
+            false,
+        ),
+        (
+            true,
+            Thinking::MayBegin,
+            format!("<think>{bad} <tool_call> {bad}</think>\n\n{good}"),
+            true,
+        ),
+        (true, Thinking::Begun, format!("hm <tool_call></think>{bad}"), false),
+    ] {
+        let forms = engine.call_forms(schema.clone(), several, thinking).unwrap();
+        let passed = watched(&engine, &forms, &text);
+        assert_eq!(passed == text, whole, "{text:?}: {passed:?}");
+        if text == bad {
+            assert!(passed.len() >= up_to - 2 && passed.len() < up_to + 4, "{passed:?}");
+        }
+    }
+}
