@@ -132,6 +132,16 @@ impl Registry {
         )
     }
 
+    /// The provider that a model id leads to, and whether the model is registered or listed; `None` where the id leads nowhere.
+    pub(crate) fn place(&self, id: &str) -> Option<(Arc<Target>, bool)> {
+        let table = self.table.load();
+        if let Some(route) = table.routes.get(id) {
+            return Some((Arc::clone(&route.target), true));
+        }
+        let target = table.targets.get(id.split_once('/')?.0)?;
+        (!target.lists_all).then(|| (Arc::clone(target), false))
+    }
+
     /// The route of a model id that must be of this type.
     pub(crate) fn route_for(&self, id: &str, model_type: ModelType) -> Result<Route> {
         let route = self.route(id)?;

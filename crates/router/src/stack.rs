@@ -88,6 +88,13 @@ impl Stack {
         self.0.registry.route(id).map(|route| route.model)
     }
 
+    /// Calls `f` with the id of the provider that a model id leads to and, if it is registered or listed, the model id: for measurements,
+    /// which must not make a series of every name that a provider may or may not know. `None` where the id leads nowhere.
+    pub fn with_model_place<R>(&self, id: &str, f: impl FnOnce(&str, Option<&str>) -> R) -> Option<R> {
+        let (target, is_listed) = self.0.registry.place(id)?;
+        Some(f(&target.provider_id, is_listed.then_some(id)))
+    }
+
     /// Every model that is registered or listed, ordered by id.
     pub fn models(&self, _context: &RequestContext) -> Vec<Arc<Model>> {
         self.0.registry.models()

@@ -19,6 +19,7 @@ pub fn app(stack: Stack, settings: &ServerSettings) -> Router {
         stack,
         keys: ApiKeys::new(&settings.api_keys),
         limits: settings.limits,
+        metrics: settings.metrics.clone(),
     });
 
     let mut paths: BTreeMap<&str, MethodRouter> = BTreeMap::new();
@@ -28,7 +29,12 @@ pub fn app(stack: Stack, settings: &ServerSettings) -> Router {
             Verb::Post => MethodFilter::POST,
         };
         let methods = paths.remove(route.path).unwrap_or_else(|| {
-            MethodRouter::new().fallback_service(Endpoint::fallback(not_allowed, route.error_body, Arc::clone(&server)))
+            MethodRouter::new().fallback_service(Endpoint::fallback(
+                not_allowed,
+                route.error_body,
+                Some(route.path),
+                Arc::clone(&server),
+            ))
         });
         paths.insert(
             route.path,
@@ -39,7 +45,12 @@ pub fn app(stack: Stack, settings: &ServerSettings) -> Router {
     for (path, methods) in paths {
         router = router.route(path, methods);
     }
-    router = router.fallback_service(Endpoint::fallback(not_found, openai::error_body, Arc::clone(&server)));
+    router = router.fallback_service(Endpoint::fallback(
+        not_found,
+        openai::error_body,
+        None,
+        Arc::clone(&server),
+    ));
     match &settings.cors {
         Some(cors) => router.layer(cors.0.clone()),
         None => router,

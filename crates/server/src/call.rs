@@ -12,8 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::body;
+use crate::endpoint::Server;
 use crate::error::{Failure, Result};
 use crate::head::{Field, Head};
+use crate::metrics::{Generation, Metrics, Operation};
 use crate::request_log::RequestLog;
 use crate::settings::Limits;
 use crate::sse;
@@ -25,6 +27,7 @@ pub(crate) struct Call {
     parts: Parts,
     body: Body,
     limits: Limits,
+    metrics: Option<Metrics>,
     log: RequestLog,
 }
 
@@ -37,19 +40,14 @@ pub(crate) enum Reply {
 }
 
 impl Call {
-    pub(crate) fn new(
-        stack: Stack,
-        context: RequestContext,
-        (parts, body): (Parts, Body),
-        limits: Limits,
-        log: RequestLog,
-    ) -> Self {
+    pub(crate) fn new(server: &Server, context: RequestContext, (parts, body): (Parts, Body), log: RequestLog) -> Self {
         Self {
-            stack,
+            stack: server.stack.clone(),
             context,
             parts,
             body,
-            limits,
+            limits: server.limits,
+            metrics: server.metrics.clone(),
             log,
         }
     }
@@ -98,9 +96,20 @@ impl Call {
             })
     }
 
-    /// Notes for the log which model is asked for, and whether a stream.
-    pub(crate) fn note_model(&mut self, model: &str, stream: bool) {
+    /// What this server measures, if it does.
+    pub(crate) fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_ref()
+    }
+
+    /// Notes for the log and for the metrics which model is asked for what, and whether a stream.
+    pub(crate) fn note_model(&mut self, operation: Operation, model: &str, stream: bool) {
         self.log.note_model(model, stream);
+        if let Some(metrics) = &self.metrics {
+            let series = self.stack.with_model_place(model, |provider_id, listed| {
+                metrics.model(operation, provider_id, listed)
+            });
+            self.log.note_generation(series.map(Generation::new));
+        }
     }
 
     /// A parameter of the path, with percent-encoding undone.

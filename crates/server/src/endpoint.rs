@@ -19,6 +19,7 @@ use tower::Service;
 use crate::auth::ApiKeys;
 use crate::call::{Call, Reply};
 use crate::error::{Failure, Result, retry_after_seconds};
+use crate::metrics::{EndpointMetrics, Metrics};
 use crate::request_id::{X_REQUEST_ID, request_id};
 use crate::request_log::RequestLog;
 use crate::routes::{EVENT_STREAM, ErrorBody, JSON, Route, Serve};
@@ -39,6 +40,14 @@ pub(crate) struct Server {
     pub(crate) stack: Stack,
     pub(crate) keys: ApiKeys,
     pub(crate) limits: Limits,
+    pub(crate) metrics: Option<Metrics>,
+}
+
+impl Server {
+    fn endpoint_metrics(&self, route: Option<&'static str>) -> Option<Arc<EndpointMetrics>> {
+        let metrics = self.metrics.as_ref()?;
+        Some(Arc::new(EndpointMetrics::new(metrics, route)))
+    }
 }
 
 /// The service of one route, or of what no route matches.
@@ -50,11 +59,13 @@ pub(crate) struct Endpoint {
     public: bool,
     serve: Serve,
     error_body: ErrorBody,
+    metrics: Option<Arc<EndpointMetrics>>,
 }
 
 impl Endpoint {
     pub(crate) fn of(route: &'static Route, server: Arc<Server>) -> Self {
         Self {
+            metrics: server.endpoint_metrics(Some(route.path)),
             server,
             path: Some(route.path),
             public: route.public,
@@ -63,9 +74,15 @@ impl Endpoint {
         }
     }
 
-    /// Answers requests that no route matches.
-    pub(crate) fn fallback(serve: Serve, error_body: ErrorBody, server: Arc<Server>) -> Self {
+    /// Answers requests that no route matches. `path` is the pattern of those that have the path but not the method.
+    pub(crate) fn fallback(
+        serve: Serve,
+        error_body: ErrorBody,
+        path: Option<&'static str>,
+        server: Arc<Server>,
+    ) -> Self {
         Self {
+            metrics: server.endpoint_metrics(path),
             server,
             path: None,
             public: false,
@@ -104,8 +121,14 @@ impl Endpoint {
         let path = self
             .path
             .map_or_else(|| Cow::Owned(short_path(&parts.uri)), Cow::Borrowed);
-        let log = RequestLog::start(started, context.clone(), parts.method.clone(), path);
-        let mut call = Call::new(self.server.stack.clone(), context, (parts, body), limits, log);
+        let log = RequestLog::start(
+            started,
+            context.clone(),
+            parts.method.clone(),
+            path,
+            self.metrics.clone(),
+        );
+        let mut call = Call::new(&self.server, context, (parts, body), log);
         let outcome = match refused {
             None => self.serve(&mut call, deadline).await,
             Some(failure) => Err(failure),
@@ -149,6 +172,7 @@ impl Endpoint {
     fn respond(&self, mut log: RequestLog, outcome: Result<Reply>) -> Response<Body> {
         match outcome {
             Ok(Reply::Document { content_type, body }) => {
+                log.look_at(&body);
                 log.answered(StatusCode::OK, None, body.len());
                 let mut response = Response::new(Body::from(body));
                 response

@@ -1,8 +1,9 @@
-//! One line in the log for each request.
+//! One line in the log for each request, and its measurements.
 
 use std::borrow::Cow;
 use std::error::Error as _;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Method, StatusCode};
@@ -10,8 +11,9 @@ use puna_api::{Error, RequestContext};
 use tracing::Level;
 
 use crate::error::CLIENT_CLOSED_REQUEST;
+use crate::metrics::{EndpointMetrics, Generation, Outcome};
 
-/// What is known of a request; it is written when this goes, however the request ends. Target `puna::request`.
+/// What is known of a request; it is written and measured when this goes, however the request ends. Target `puna::request`.
 ///
 /// A fault of the server's own is an error line, a service that failed a warning, and everything else is informational, what a client did
 /// wrong included.
@@ -25,6 +27,8 @@ pub(crate) struct RequestLog {
     bytes_in: usize,
     bytes_out: usize,
     end: End,
+    metrics: Option<Arc<EndpointMetrics>>,
+    generation: Option<Generation>,
 }
 
 enum End {
@@ -38,8 +42,19 @@ enum End {
 
 impl RequestLog {
     /// Starts the line of a request that came at `started`. The path is the pattern that it matched, or what it asked for in vain.
-    pub(crate) fn start(started: Instant, context: RequestContext, method: Method, path: Cow<'static, str>) -> Self {
+    pub(crate) fn start(
+        started: Instant,
+        context: RequestContext,
+        method: Method,
+        path: Cow<'static, str>,
+        metrics: Option<Arc<EndpointMetrics>>,
+    ) -> Self {
+        if let Some(metrics) = &metrics {
+            metrics.begin();
+        }
         Self {
+            metrics,
+            generation: None,
             started,
             context,
             method,
@@ -62,6 +77,18 @@ impl RequestLog {
         self.stream = stream;
     }
 
+    /// From here on the request is measured as one that a model answers.
+    pub(crate) fn note_generation(&mut self, generation: Option<Generation>) {
+        self.generation = generation;
+    }
+
+    /// Sees an answer, or a chunk of one, as it goes out.
+    pub(crate) fn look_at(&mut self, document: &[u8]) {
+        if let Some(generation) = &mut self.generation {
+            generation.look_at(document);
+        }
+    }
+
     pub(crate) fn note_bytes_in(&mut self, bytes: usize) {
         self.bytes_in = bytes;
     }
@@ -70,13 +97,19 @@ impl RequestLog {
         self.bytes_out += bytes;
     }
 
-    /// A stream begins.
+    /// A stream begins: its first chunk is there.
     pub(crate) fn open(&mut self, status: StatusCode) {
+        if let Some(generation) = &mut self.generation {
+            generation.first_chunk(self.started.elapsed());
+        }
         self.end = End::Open { status: Some(status) };
     }
 
     /// The stream that was begun is whole.
     pub(crate) fn complete(&mut self) {
+        if let Some(generation) = &mut self.generation {
+            generation.last_chunk(self.started.elapsed());
+        }
         if let End::Open { status: Some(status) } = self.end {
             self.end = End::Complete { status };
         }
@@ -132,6 +165,22 @@ macro_rules! line {
     };
 }
 
+impl RequestLog {
+    fn measure(&self, status: u16) {
+        let Some(metrics) = &self.metrics else { return };
+        let elapsed = self.started.elapsed();
+        metrics.end(&self.method, status, elapsed);
+        if let Some(generation) = &self.generation {
+            let outcome = match &self.end {
+                End::Open { .. } => Outcome::Cancelled,
+                End::Complete { .. } => Outcome::Complete,
+                End::Failed { error, .. } => Outcome::Failed(error),
+            };
+            generation.end(outcome, elapsed);
+        }
+    }
+}
+
 impl Drop for RequestLog {
     fn drop(&mut self) {
         let (status, outcome) = match &self.end {
@@ -142,6 +191,7 @@ impl Drop for RequestLog {
             End::Complete { status } => (status.as_u16(), "complete"),
             End::Failed { status, .. } => (status.as_u16(), "failed"),
         };
+        self.measure(status);
         let error = match &self.end {
             End::Failed { error, .. } => Some(explain(error)),
             End::Open { .. } | End::Complete { .. } => None,

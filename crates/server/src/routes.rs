@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::call::{Call, Reply};
 use crate::error::Result;
-use crate::{pages, surface};
+use crate::{metrics, pages, surface};
 
 /// One operation: a method on a path.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +79,12 @@ pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
 /// Every operation, grouped by surface.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    surface::ROUTES.iter().copied().flatten().chain(pages::ROUTES)
+    surface::ROUTES
+        .iter()
+        .copied()
+        .flatten()
+        .chain(metrics::ROUTES)
+        .chain(pages::ROUTES)
 }
 
 /// The schema of `T`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use puna_api::Secret;
 
-use crate::CorsSettings;
+use crate::{CorsSettings, Metrics};
 
 /// Whom the server lets in, and what it bounds.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +15,8 @@ pub struct ServerSettings {
     pub api_keys: Vec<ApiKey>,
     /// Which web pages of other origins may call; with none, no CORS headers are sent.
     pub cors: Option<CorsSettings>,
+    /// Where requests are measured, and what `/metrics` shows; without it, neither is done.
+    pub metrics: Option<Metrics>,
 }
 
 /// A key that a client may present.

@@ -94,7 +94,10 @@ impl http_body::Body for EventBody {
         let polled = catch_unwind(AssertUnwindSafe(|| documents.as_mut().poll_next(cx)));
         let event = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(Some(Ok(document)))) => this.event(&document),
+            Ok(Poll::Ready(Some(Ok(document)))) => {
+                this.log.look_at(&document);
+                this.event(&document)
+            }
             Ok(Poll::Ready(None)) => {
                 this.documents = None;
                 this.log.complete();

@@ -47,7 +47,7 @@ async fn models_are_listed_for_both_generations_of_clients() {
         .iter()
         .map(|model| model["id"].as_str().unwrap())
         .collect();
-    assert_eq!(ids.len(), 15);
+    assert_eq!(ids.len(), 16);
     assert!(ids.is_sorted());
 
     let mut alias = client.get("/v1/models/alias").await.json();

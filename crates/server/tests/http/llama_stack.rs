@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use insta::{assert_json_snapshot, assert_snapshot};
+use puna_server::{Metrics, ServerSettings};
 use serde_json::Value;
 
 use crate::client::Client;
@@ -102,7 +103,11 @@ async fn the_document_that_is_served_is_the_one_that_is_kept() {
 /// What the document says and what is served come from one table; here the second is asked about the first.
 #[tokio::test]
 async fn every_documented_operation_is_served() {
-    let client = Client::new().await;
+    let client = Client::with(ServerSettings {
+        metrics: Some(Metrics::default()),
+        ..ServerSettings::default()
+    })
+    .await;
     let document = puna_server::openapi();
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (verb, _) in operations.as_object().unwrap() {

@@ -12,6 +12,7 @@ mod client;
 mod inference;
 mod llama_stack;
 mod logging;
+mod metrics;
 mod scripted;
 mod serving;
 mod streams;

@@ -110,6 +110,7 @@ impl Models for Scripted {
             "breaks",
             "broken",
             "context",
+            "counted",
             "echo",
             "empty",
             "hangs",
@@ -209,6 +210,11 @@ impl Scripted {
     }
 }
 
+/// What the model `counted` counts.
+fn usage() -> Value {
+    json!({ "prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16 })
+}
+
 fn document<T>(value: &Value) -> Json<T> {
     Json::from_bytes(Bytes::from(value.to_string()))
 }
@@ -225,13 +231,17 @@ impl Inference for Scripted {
         request: InferenceRequest<ChatCompletionRequest>,
     ) -> Result<Json<ChatCompletion>> {
         let text = self.act(context, &request).await?;
-        Ok(document(&json!({
+        let mut answer = json!({
             "id": "chatcmpl-1",
             "object": "chat.completion",
             "created": 1,
             "model": &*request.requested_model,
             "choices": [{ "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": "stop" }],
-        })))
+        });
+        if request.model.provider_model_id == "counted" {
+            answer["usage"] = usage();
+        }
+        Ok(document(&answer))
     }
 
     async fn chat_completion_stream(
@@ -260,7 +270,11 @@ impl Inference for Scripted {
         let first =
             serde_json::to_string_pretty(&chunk(json!({ "role": "assistant", "content": "a\nb" }), Value::Null));
         let first = Json::from_bytes(first.unwrap().replace('\n', "\r\n"));
-        Ok(self.then(model, first, document(&chunk(json!({}), json!("stop")))))
+        let mut last = chunk(json!({}), json!("stop"));
+        if model == "counted" {
+            last["usage"] = usage();
+        }
+        Ok(self.then(model, first, document(&last)))
     }
 
     async fn completion(

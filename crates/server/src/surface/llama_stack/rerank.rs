@@ -5,6 +5,7 @@ use puna_api::{Api, Json, RerankRequest, RerankResponse};
 use crate::call::{Call, Reply};
 use crate::error::Result;
 use crate::head::{Field, Rule};
+use crate::metrics::Operation;
 use crate::routes::{Answer, Route, Verb, schema_of};
 use crate::surface::openai::error_body;
 
@@ -36,7 +37,7 @@ async fn rerank(call: &mut Call) -> Result<Reply> {
     let body = call.body().await?;
     let head = call.head(&body, FIELDS)?;
     let model = head.text("model");
-    call.note_model(&model, false);
+    call.note_model(Operation::Rerank, &model, false);
     let response = call
         .stack
         .rerank(&call.context, &model, Json::from_bytes(body.clone()))

@@ -6,6 +6,7 @@ use super::error_body;
 use crate::call::{Call, Reply};
 use crate::error::Result;
 use crate::head::{Field, Rule};
+use crate::metrics::Operation;
 use crate::routes::{Answer, Route, Verb, schema_of};
 
 /// What the server checks before a provider is asked. The bounds are those that OpenAI's specification sets.
@@ -52,7 +53,7 @@ async fn create(call: &mut Call) -> Result<Reply> {
     let body = call.body().await?;
     let head = call.head(&body, FIELDS)?;
     let (model, stream) = (head.text("model"), head.flag("stream"));
-    call.note_model(&model, stream);
+    call.note_model(Operation::TextCompletion, &model, stream);
     let request = Json::from_bytes(body.clone());
     if stream {
         Reply::events(call.stack.completion_stream(&call.context, &model, request).await?).await

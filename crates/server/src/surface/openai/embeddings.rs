@@ -6,6 +6,7 @@ use super::error_body;
 use crate::call::{Call, Reply};
 use crate::error::Result;
 use crate::head::{Field, Rule};
+use crate::metrics::Operation;
 use crate::routes::{Answer, Route, Verb, schema_of};
 
 /// What the server checks before a provider is asked.
@@ -38,7 +39,7 @@ async fn create(call: &mut Call) -> Result<Reply> {
     let body = call.body().await?;
     let head = call.head(&body, FIELDS)?;
     let model = head.text("model");
-    call.note_model(&model, false);
+    call.note_model(Operation::Embeddings, &model, false);
     Reply::json(
         &call
             .stack
