@@ -9,7 +9,7 @@ use std::time::Instant;
 use puna_api::{Error, RequestContext, Result};
 use puna_config::{CorsConfig, Overrides, Plan, ServerConfig};
 use puna_router::{Resources, Stack};
-use puna_server::{ApiKey, CorsRules, CorsSettings, Limits, Listeners, ServerSettings};
+use puna_server::{ApiKey, CorsRules, CorsSettings, Limits, Listeners, Metrics, ServerSettings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Invocation;
@@ -34,6 +34,10 @@ pub(crate) fn run(invocation: &Invocation, args: RunArgs) -> Result<()> {
         .unwrap_or_else(|| available_parallelism().unwrap_or(NonZeroUsize::MIN));
     let listeners = Listeners::bind(&plan.server.host, plan.server.port, workers)?;
     let settings = settings(&plan.server)?;
+    // Before providers are built: handles made earlier would lead nowhere.
+    if let Some(metrics) = &settings.metrics {
+        metrics.install()?;
+    }
     let notes = format!("{}{}", left_out(&plan), switches(&plan));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -120,6 +124,7 @@ fn settings(config: &ServerConfig) -> Result<ServerSettings> {
             })
             .collect(),
         cors: config.cors.as_ref().map(cors).transpose()?,
+        metrics: config.metrics_enabled.then(Metrics::new),
     })
 }
 

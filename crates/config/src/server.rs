@@ -27,6 +27,8 @@ pub struct ServerConfig {
     pub cors: Option<CorsConfig>,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Whether requests are measured, and `/metrics` shows it. Default true.
+    pub metrics_enabled: bool,
 }
 
 /// A key that a client may present.

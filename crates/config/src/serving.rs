@@ -65,6 +65,7 @@ pub(crate) fn read(server: Server) -> Result<ServerConfig, Vec<Fault>> {
         limits,
         cors: server.cors.and_then(|cors| reader.cors(cors)),
         log: reader.log(server.log),
+        metrics_enabled: server.metrics.enabled,
     };
     if reader.faults.is_empty() {
         Ok(config)

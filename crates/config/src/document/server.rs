@@ -31,6 +31,8 @@ pub(crate) struct Server {
     pub(crate) limits: Limits,
     /// What is logged, and how. Puna's own.
     pub(crate) log: Log,
+    /// What is measured. Puna's own.
+    pub(crate) metrics: Metrics,
     /// How many requests a caller may make in a time.
     pub(crate) quota: Option<Quota>,
     /// The certificate, for TLS.
@@ -151,6 +153,14 @@ pub(crate) struct Log {
     pub(crate) filter: String,
 }
 
+/// What is measured.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Metrics {
+    /// Whether requests are measured, and `/metrics` shows it.
+    pub(crate) enabled: bool,
+}
+
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -195,6 +205,7 @@ impl Default for Server {
             cors: None,
             limits: Limits::default(),
             log: Log::default(),
+            metrics: Metrics::default(),
             quota: None,
             tls_certfile: None,
             tls_keyfile: None,
@@ -219,6 +230,12 @@ impl Default for Limits {
             request_timeout_seconds: None,
             shutdown_grace_seconds: 30.0,
         }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { enabled: true }
     }
 }
 

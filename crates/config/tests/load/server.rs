@@ -184,3 +184,16 @@ fn numbers_out_of_bounds_are_refused() {
         assert!(report.ends_with(&format!(" server.{message}")), "{report}");
     }
 }
+
+#[test]
+fn metrics_are_on_unless_they_are_switched_off() {
+    for (text, enabled) in [
+        ("server: {}", true),
+        ("server: {metrics: {}}", true),
+        ("server: {metrics: {enabled: false}}", false),
+    ] {
+        assert_eq!(load(&config(text)).unwrap().server.metrics_enabled, enabled, "{text}");
+    }
+    let problems = load(&config("server: {metrics: {enable: true}}")).unwrap_err();
+    assert!(problems.to_string().contains("`enabled`"), "{problems}");
+}
