@@ -7,7 +7,8 @@ use async_stream::try_stream;
 use futures::stream::{SelectAll, StreamExt};
 use puna_api::{BoxStream, FinishReason, Result};
 
-use crate::engine::{Engine, Tokenizer};
+use crate::engine::Tokenizer;
+use crate::engine_loader::EngineLease;
 use crate::generation::{Generation, GenerationRequest, Next};
 use crate::logprobs::Scored;
 use crate::reasoning::{Part, ReasoningSplitter, Thinking};
@@ -89,7 +90,7 @@ pub(crate) struct Finished {
 /// ends with [`AnswerEvent::Finished`].
 ///
 /// The first answer is begun before this returns, so that what keeps the engine from it is an error and not a stream.
-pub(crate) async fn answers(engine: Arc<Engine>, jobs: Vec<Job>) -> Result<BoxStream<Result<(u32, AnswerEvent)>>> {
+pub(crate) async fn answers(engine: EngineLease, jobs: Vec<Job>) -> Result<BoxStream<Result<(u32, AnswerEvent)>>> {
     let mut all = SelectAll::new();
     for (position, job) in jobs.into_iter().enumerate() {
         let begun = if position == 0 && job.generation.needs_engine() {
@@ -97,13 +98,13 @@ pub(crate) async fn answers(engine: Arc<Engine>, jobs: Vec<Job>) -> Result<BoxSt
         } else {
             None
         };
-        all.push(answer(Arc::clone(&engine), job, begun).boxed());
+        all.push(answer(engine.clone(), job, begun).boxed());
     }
     Ok(all.boxed())
 }
 
 fn answer(
-    engine: Arc<Engine>,
+    engine: EngineLease,
     job: Job,
     begun: Option<Generation>,
 ) -> impl futures::Stream<Item = Result<(u32, AnswerEvent)>> {

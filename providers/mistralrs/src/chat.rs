@@ -1,7 +1,5 @@
 //! Chat completions: what is asked of the engine, and what its answers look like.
 
-use std::sync::Arc;
-
 use async_stream::try_stream;
 use futures::{Stream, StreamExt};
 use puna_api::{
@@ -14,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::{AnswerEvent, Finished, Job, Reading, Said, Tools};
 use crate::engine::{Engine, Form};
+use crate::engine_loader::EngineLease;
 use crate::generation::{GenerationRequest, Held};
 use crate::logprobs::Scored;
 use crate::reasoning::Thinking;
@@ -425,7 +424,7 @@ pub(crate) async fn whole(
 pub(crate) fn stream(
     plan: Plan,
     mut events: impl Stream<Item = Result<(u32, AnswerEvent)>> + Unpin,
-    engine: Arc<Engine>,
+    engine: EngineLease,
 ) -> impl Stream<Item = Result<Json<ChatCompletionChunk>>> {
     try_stream! {
         let Heading { id, created, model } = plan.heading;

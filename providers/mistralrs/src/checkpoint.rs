@@ -1,15 +1,49 @@
-//! Looks at a model's files before the engine does, so that what is missing is said plainly.
+//! Looks at a model's files before the engine does, so that what is missing or damaged is said plainly: a model's files come from
+//! anywhere, and the engine believes what they say of lengths and places.
 
 use std::fs::{self, File};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use puna_api::{Error, Result};
 use serde_json::Value;
 
-/// A model's files, as far as a look at names and first bytes can tell complete.
+mod gguf;
+mod safetensors;
+
+/// A size in a configuration above this would have the engine take all memory; the largest models are far below.
+const LARGEST_SIZE: f64 = (1_u64 << 24) as f64;
+
+/// Ends of the names of sizes in a configuration.
+const SIZES: [&str; 10] = [
+    "_size",
+    "_dim",
+    "_heads",
+    "_layers",
+    "_layer",
+    "_embeddings",
+    "_experts",
+    "_length",
+    "_rank",
+    "n_positions",
+];
+
+/// Ends of the names of files in the format of pickle, which can run any code when they are read.
+const PICKLES: [&str; 5] = ["bin", "pt", "pth", "pkl", "ckpt"];
+
+/// A model's files, complete and sound as far as names and headers tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Checkpoint {
+pub(crate) struct Checkpoint {
+    /// Where they are.
+    pub(crate) layout: Layout,
+    /// How large the weights are.
+    pub(crate) weight_bytes: u64,
+    /// The most tokens that the model was made for, where that is told.
+    pub(crate) context_length: Option<u64>,
+}
+
+/// Where a model's files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Layout {
     /// A folder in the layout of Hugging Face.
     Folder(PathBuf),
     /// A GGUF file.
@@ -17,8 +51,9 @@ pub(crate) enum Checkpoint {
 }
 
 impl Checkpoint {
-    /// Finds what is at a path. Fails as a configuration error that says what is missing.
-    pub(crate) fn find(path: &Path) -> Result<Self> {
+    /// Finds what is at a path. `uqff` names the first file of weights in the format UQFF, where those are to be read. Fails as a
+    /// configuration error that says what is missing.
+    pub(crate) fn find(path: &Path, uqff: Option<&str>) -> Result<Self> {
         let metadata = fs::metadata(path).map_err(|error| unreadable(path, error))?;
         if metadata.is_file() {
             return gguf(path);
@@ -38,25 +73,93 @@ impl Checkpoint {
         if !has_any(path, &["tokenizer.json", "tekken.json"]) {
             return missing("tokenizer.json");
         }
-        for name in [
-            "config.json",
-            "tokenizer.json",
-            "tokenizer_config.json",
-            "generation_config.json",
-        ] {
-            check_json(&path.join(name))?;
+        for name in ["tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
+            read_json(&path.join(name))?;
         }
-        let weights = names(path)?
-            .into_iter()
-            .filter(|name| name.ends_with(".safetensors"))
-            .collect::<Vec<_>>();
+        let mut context_length = None;
+        for name in ["config.json", "params.json"] {
+            let file = path.join(name);
+            if let Some(config) = read_json(&file)? {
+                check_sizes(&config).map_err(|cause| damaged(&file, &cause))?;
+                context_length = context_length.or_else(|| context_length_of(&config));
+            }
+        }
+        if let Some(first) = uqff.filter(|first| !path.join(first).is_file()) {
+            return missing(first);
+        }
+        let names = names(path)?;
+        let weights: Vec<String> = names
+            .iter()
+            .filter(|name| name.ends_with(".safetensors") || (uqff.is_some() && name.ends_with(".uqff")))
+            .cloned()
+            .collect();
         if weights.is_empty() {
-            return missing("weights in the format safetensors (files in the format of pickle are not read)");
+            return match names.iter().find(|name| is_pickle(Path::new(name))) {
+                Some(pickle) => Err(is_refused(&path.join(pickle))),
+                None => missing("weights in the format safetensors"),
+            };
         }
         check_shards(path, &weights)?;
+        let mut weight_bytes = 0;
+        for name in &weights {
+            let file = path.join(name);
+            let mut open = File::open(&file).map_err(|error| unreadable(&file, error))?;
+            weight_bytes += open.metadata().map_err(|error| unreadable(&file, error))?.len();
+            // A file in the format UQFF holds safetensors too.
+            safetensors::check(&mut open).map_err(|cause| damaged(&file, &cause))?;
+        }
         let path = path.canonicalize().map_err(|error| unreadable(path, error))?;
-        Ok(Self::Folder(path))
+        Ok(Self {
+            layout: Layout::Folder(path),
+            weight_bytes,
+            context_length,
+        })
     }
+}
+
+fn context_length_of(config: &Value) -> Option<u64> {
+    let text = config.get("text_config").unwrap_or(config);
+    ["max_position_embeddings", "n_positions", "max_seq_len"]
+        .iter()
+        .find_map(|name| text[name].as_u64())
+}
+
+/// Checks that no size in a configuration is beyond all measure.
+fn check_sizes(config: &Value) -> Result<(), String> {
+    match config {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let is_size = SIZES.iter().any(|end| name.ends_with(end));
+                if is_size
+                    && value
+                        .as_f64()
+                        .is_some_and(|value| !(0.0..=LARGEST_SIZE).contains(&value))
+                {
+                    return Err(format!("`{name}` is {value}, which no model has"));
+                }
+                check_sizes(value)?;
+            }
+            Ok(())
+        }
+        Value::Array(values) => values.iter().try_for_each(check_sizes),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
+}
+
+fn is_pickle(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    PICKLES.iter().any(|pickle| extension.eq_ignore_ascii_case(pickle))
+}
+
+fn is_refused(path: &Path) -> Error {
+    Error::configuration(format!(
+        "the model file {} is in the format of pickle, which can run any code and is not read; convert it to safetensors",
+        path.display()
+    ))
+}
+
+fn damaged(path: &Path, cause: &str) -> Error {
+    Error::configuration(format!("the model file {} is damaged: {cause}", path.display()))
 }
 
 /// The GGUF file of a folder that is not a checkpoint in another layout.
@@ -81,19 +184,24 @@ fn only_gguf_of(folder: &Path) -> Result<Option<PathBuf>> {
 }
 
 fn gguf(path: &Path) -> Result<Checkpoint> {
-    let mut magic = [0; 4];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
-    match read {
-        Ok(()) if &magic == b"GGUF" => path
-            .canonicalize()
-            .map(Checkpoint::Gguf)
-            .map_err(|error| unreadable(path, error)),
-        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => Err(unreadable(path, error)),
-        _ => Err(Error::configuration(format!(
+    if is_pickle(path) {
+        return Err(is_refused(path));
+    }
+    let mut file = File::open(path).map_err(|error| unreadable(path, error))?;
+    let weight_bytes = file.metadata().map_err(|error| unreadable(path, error))?.len();
+    if !gguf::is_gguf(&mut file) {
+        return Err(Error::configuration(format!(
             "the model file {} is not a GGUF file; a model in another format is given by its folder",
             path.display()
-        ))),
+        )));
     }
+    let header = gguf::check(&mut file).map_err(|cause| damaged(path, &cause))?;
+    let path = path.canonicalize().map_err(|error| unreadable(path, error))?;
+    Ok(Checkpoint {
+        layout: Layout::Gguf(path),
+        weight_bytes,
+        context_length: header.context_length,
+    })
 }
 
 fn has_any(folder: &Path, names: &[&str]) -> bool {
@@ -109,23 +217,22 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Checks that a file is JSON, if it is there.
-fn check_json(file: &Path) -> Result<()> {
+/// The JSON in a file, if it is there.
+fn read_json(file: &Path) -> Result<Option<Value>> {
     if !file.is_file() {
-        return Ok(());
+        return Ok(None);
     }
     let bytes = fs::read(file).map_err(|error| unreadable(file, error))?;
-    serde_json::from_slice::<Value>(&bytes).map(drop).map_err(|error| {
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
         Error::configuration(format!("the model file {} is not valid JSON: {error}", file.display())).with_source(error)
     })
 }
 
 /// Checks that all files that an index of weights names are there.
 fn check_shards(folder: &Path, weights: &[String]) -> Result<()> {
-    let index = folder.join("model.safetensors.index.json");
-    check_json(&index)?;
-    let Ok(bytes) = fs::read(&index) else { return Ok(()) };
-    let index: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let Some(index) = read_json(&folder.join("model.safetensors.index.json"))? else {
+        return Ok(());
+    };
     let named = index["weight_map"]
         .as_object()
         .into_iter()
@@ -153,6 +260,11 @@ fn unreadable(path: &Path, error: std::io::Error) -> Error {
 mod tests {
     use super::*;
 
+    /// The smallest file in the format of safetensors.
+    const SAFETENSORS: &str = "\u{2}\0\0\0\0\0\0\0{}";
+    /// The smallest GGUF file.
+    const GGUF: &str = "GGUF\u{3}\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, content) in files {
@@ -161,67 +273,88 @@ mod tests {
         folder
     }
 
-    #[test]
-    fn finds_each_kind_of_model() {
-        let checkpoint = folder(&[
-            ("config.json", "{}"),
-            ("tokenizer.json", "{}"),
-            ("model.safetensors", ""),
-        ]);
-        assert!(matches!(Checkpoint::find(checkpoint.path()), Ok(Checkpoint::Folder(_))));
-        let gguf = folder(&[("model.Q4.gguf", "GGUF\x03"), ("README.md", "")]);
-        let found = Checkpoint::find(gguf.path()).unwrap();
-        assert_eq!(found, Checkpoint::find(&gguf.path().join("model.Q4.gguf")).unwrap());
-        assert!(matches!(found, Checkpoint::Gguf(_)));
+    fn find(folder: &tempfile::TempDir) -> Result<Checkpoint> {
+        Checkpoint::find(folder.path(), None)
     }
 
     #[test]
-    fn says_what_is_missing() {
+    fn finds_each_kind_of_model() {
+        let checkpoint = folder(&[
+            (
+                "config.json",
+                r#"{"max_position_embeddings": 512, "rope_theta": 1000000000000}"#,
+            ),
+            ("tokenizer.json", "{}"),
+            ("model.safetensors", SAFETENSORS),
+        ]);
+        let found = find(&checkpoint).unwrap();
+        assert!(matches!(found.layout, Layout::Folder(_)));
+        assert_eq!((found.context_length, found.weight_bytes), (Some(512), 10));
+        let gguf = folder(&[("model.Q4.gguf", GGUF), ("README.md", "")]);
+        let found = find(&gguf).unwrap();
+        assert_eq!(
+            found,
+            Checkpoint::find(&gguf.path().join("model.Q4.gguf"), None).unwrap()
+        );
+        assert!(matches!(found.layout, Layout::Gguf(_)));
+    }
+
+    #[test]
+    fn says_what_is_missing_or_wrong() {
         let index = r#"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#;
-        let cases: [(&[(&str, &str)], &str); 8] = [
+        let (config, tokenizer) = (("config.json", "{}"), ("tokenizer.json", "{}"));
+        let huge = r#"{"text_config": {"max_position_embeddings": 1e12}}"#;
+        let cases: [(&[(&str, &str)], &str); 13] = [
             (&[], "has no config.json"),
-            (&[("config.json", "{}")], "has no tokenizer.json"),
+            (&[config], "has no tokenizer.json"),
+            (&[config, tokenizer], "has no weights in the format safetensors"),
             (
-                &[("config.json", "{}"), ("tokenizer.json", "{}")],
-                "has no weights in the format safetensors",
+                &[config, tokenizer, ("pytorch_model.bin", "")],
+                "pytorch_model.bin is in the format of pickle",
+            ),
+            (
+                &[config, tokenizer, ("model.pt", "")],
+                "model.pt is in the format of pickle",
+            ),
+            (&[("config.json", "{"), tokenizer], "config.json is not valid JSON"),
+            (
+                &[("config.json", huge), tokenizer],
+                "config.json is damaged: `max_position_embeddings` is 1000000000000.0, which no model has",
+            ),
+            (
+                &[("config.json", r#"{"head_dim": -1}"#), tokenizer],
+                "config.json is damaged: `head_dim` is -1",
+            ),
+            (
+                &[config, tokenizer, ("model.safetensors", "{}")],
+                "model.safetensors is damaged: it is too short",
             ),
             (
                 &[
-                    ("config.json", "{}"),
-                    ("tokenizer.json", "{}"),
-                    ("pytorch_model.bin", ""),
-                ],
-                "has no weights",
-            ),
-            (
-                &[("config.json", "{"), ("tokenizer.json", "{}")],
-                "config.json is not valid JSON",
-            ),
-            (
-                &[
-                    ("config.json", "{}"),
-                    ("tokenizer.json", "{}"),
-                    ("model-1.safetensors", ""),
+                    config,
+                    tokenizer,
+                    ("model-1.safetensors", SAFETENSORS),
                     ("model.safetensors.index.json", index),
                 ],
                 "has no model-2.safetensors",
             ),
-            (&[("a.gguf", "GGUF"), ("b.gguf", "GGUF")], "has 2 GGUF files"),
+            (&[("a.gguf", GGUF), ("b.gguf", GGUF)], "has 2 GGUF files"),
             (&[("a.gguf", "GGML")], "a.gguf is not a GGUF file"),
+            (&[("a.gguf", "GGUF\u{3}")], "a.gguf is damaged: it ends too early"),
         ];
         for (files, message) in cases {
-            let folder = folder(files);
-            let error = Checkpoint::find(folder.path()).unwrap_err();
+            let error = find(&folder(files)).unwrap_err();
             assert!(error.message().contains(message), "{}", error.message());
             assert_eq!(error.kind(), puna_api::ErrorKind::Configuration);
         }
-        let error = Checkpoint::find(Path::new("/nowhere/at/all")).unwrap_err();
-        assert!(
-            error
-                .message()
-                .starts_with("cannot read the model at /nowhere/at/all: "),
-            "{}",
-            error.message()
-        );
+        let error = Checkpoint::find(Path::new("/nowhere/at/all"), None).unwrap_err();
+        let begins = "cannot read the model at /nowhere/at/all: ";
+        assert!(error.message().starts_with(begins), "{}", error.message());
+        let pickle = folder(&[("model.pth", "")]);
+        let error = Checkpoint::find(&pickle.path().join("model.pth"), None).unwrap_err();
+        assert!(error.message().contains("format of pickle"), "{}", error.message());
+        let no_uqff = folder(&[config, tokenizer, ("model.safetensors", SAFETENSORS)]);
+        let error = Checkpoint::find(no_uqff.path(), Some("q4k-0.uqff")).unwrap_err();
+        assert!(error.message().ends_with("has no q4k-0.uqff"), "{}", error.message());
     }
 }

@@ -11,6 +11,7 @@ use puna_api::{
 use crate::answer::{AnswerEvent, Finished, Job, Reading, Said};
 use crate::chat::Heading;
 use crate::engine::Engine;
+use crate::engine_loader::EngineLease;
 use crate::generation::{GenerationRequest, Held};
 use crate::logprobs::{CompletionTokens, Scored};
 use crate::reasoning::Thinking;
@@ -226,7 +227,7 @@ struct Answer {
 pub(crate) fn stream(
     plan: Plan,
     mut events: impl Stream<Item = Result<(u32, AnswerEvent)>> + Unpin,
-    engine: Arc<Engine>,
+    engine: EngineLease,
 ) -> impl Stream<Item = Result<Json<Completion>>> {
     try_stream! {
         let Heading { id, created, model } = plan.heading;

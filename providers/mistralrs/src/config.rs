@@ -1,10 +1,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
+use mistralrs::parse_isq_value;
 use puna_api::{Error, Result};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -16,9 +18,19 @@ pub const DEMO_MODEL: &str = "puna/tiny";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MistralrsConfig {
-    /// The models to load at start. Default: the demo model alone.
+    /// The models to serve. Default: the demo model alone.
     #[serde(default = "demo_model_alone")]
     pub models: Vec<LocalModel>,
+
+    /// The most models that are loaded at the same time. Another one takes the place of the one that was not used for the longest
+    /// time, and waits while all are in use. Default: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_loaded_models: Option<NonZeroUsize>,
+
+    /// The most bytes that the files of weights of all loaded models may have together, which is about the memory that the models
+    /// take. Room is made as for `max_loaded_models`. Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_loaded_bytes: Option<NonZeroU64>,
 
     /// How many answers each model on a GPU works on at the same time. More wait for their turn. A model on a CPU works on one
     /// at a time, and long answers step aside for those that wait. Default: 32.
@@ -60,6 +72,48 @@ pub struct LocalModel {
     /// A file with a Jinja chat template that takes the place of the model's own. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<PathBuf>,
+
+    /// The format to quantise the weights to while they are loaded, such as `q4k`, `q8_0` or a number of bits from 2 to 8, so that
+    /// they take less memory. Not for GGUF files. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isq: Option<String>,
+
+    /// The name of the first file of weights in the format UQFF in the model's folder, such as `q4k-0.uqff`. Default: none, and
+    /// the weights are those in `*.safetensors`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uqff: Option<String>,
+
+    /// How many answers this model works on at the same time, if it is on a GPU. Default: `max_running` of the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_running: Option<NonZeroUsize>,
+
+    /// When the model is loaded: at the `start` of the server, which then waits for it, or on `first_use`. Default: `start`.
+    #[serde(default, skip_serializing_if = "Load::is_default")]
+    pub load: Load,
+
+    /// Seconds after which the model is unloaded when nobody uses it, such as 300; the next request loads it again. Default:
+    /// never.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
+    #[schemars(with = "Option<f64>")]
+    pub idle_timeout: Option<Duration>,
+}
+
+/// When a model is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Load {
+    /// At the start of the server.
+    #[default]
+    Start,
+    /// When somebody asks for it.
+    FirstUse,
+}
+
+impl Load {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A number format to compute in.
@@ -95,6 +149,8 @@ impl Default for MistralrsConfig {
     fn default() -> Self {
         Self {
             models: demo_model_alone(),
+            max_loaded_models: None,
+            max_loaded_bytes: None,
             max_running: max_running(),
             max_waiting: max_waiting(),
         }
@@ -117,16 +173,46 @@ impl MistralrsConfig {
                 let message = format!("has no name to make an id of: {}; set `id`", model.path.display());
                 return Err(Error::configuration(message).with_param(format!("models[{index}].path")));
             }
+            model.validate().map_err(|(field, message)| {
+                Error::configuration(message).with_param(format!("models[{index}].{field}"))
+            })?;
             if !ids.insert(id.clone()) {
                 let message = format!("`{id}` is the id of an earlier model; each needs one of its own");
                 return Err(Error::configuration(message).with_param(format!("models[{index}].id")));
             }
         }
-        Ok(())
+        let at_start = self.models.iter().filter(|model| model.load == Load::Start).count();
+        match self.max_loaded_models {
+            Some(most) if at_start > most.get() => {
+                let message = format!("is {most}, but {at_start} models are to be loaded at the start");
+                Err(Error::configuration(message).with_param("max_loaded_models"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 impl LocalModel {
+    /// Checks what types alone cannot say: the field that is wrong, and why.
+    fn validate(&self) -> Result<(), (&'static str, String)> {
+        if let Some(isq) = &self.isq {
+            parse_isq_value(isq, None).map_err(|cause| ("isq", cause))?;
+            if self.uqff.is_some() {
+                return Err((
+                    "isq",
+                    "must not be set together with `uqff`, whose weights are quantised".to_owned(),
+                ));
+            }
+        }
+        match &self.uqff {
+            Some(name) if !name.ends_with(".uqff") || Path::new(name).components().count() != 1 => Err((
+                "uqff",
+                format!("must be the name of a file that ends with `.uqff`, not `{name}`"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// A model with all settings at their defaults.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -136,6 +222,11 @@ impl LocalModel {
             device: Device::Auto,
             max_sequence_length: None,
             chat_template: None,
+            isq: None,
+            uqff: None,
+            max_running: None,
+            load: Load::Start,
+            idle_timeout: None,
         }
     }
 
@@ -219,6 +310,29 @@ impl JsonSchema for Device {
     }
 }
 
+/// A duration as a number of seconds.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        let Some(seconds) = Option::<f64>::deserialize(deserializer)? else {
+            return Ok(None);
+        };
+        Duration::try_from_secs_f64(seconds).map(Some).map_err(|_| {
+            D::Error::custom(format_args!(
+                "{seconds} is not a number of seconds; 0 or more is right, such as 300"
+            ))
+        })
+    }
+}
+
 fn demo_model_alone() -> Vec<LocalModel> {
     vec![LocalModel::new(DEMO_MODEL)]
 }
@@ -284,6 +398,21 @@ mod tests {
                 "models[1].id",
                 "`x` is the id of an earlier model; each needs one of its own",
             ),
+            (
+                json!({"models": [{"path": "x", "uqff": "../q4k-0.uqff"}]}),
+                "models[0].uqff",
+                "must be the name of a file that ends with `.uqff`, not `../q4k-0.uqff`",
+            ),
+            (
+                json!({"models": [{"path": "x", "uqff": "q4k-0.uqff", "isq": "q4k"}]}),
+                "models[0].isq",
+                "must not be set together with `uqff`, whose weights are quantised",
+            ),
+            (
+                json!({"models": [{"path": "x"}, {"path": "y"}, {"path": "z", "load": "first_use"}], "max_loaded_models": 1}),
+                "max_loaded_models",
+                "is 1, but 2 models are to be loaded at the start",
+            ),
         ];
         for (config, path, message) in cases {
             let error = serde_json::from_value::<MistralrsConfig>(config)
@@ -303,6 +432,10 @@ mod tests {
             ),
             (json!({"models": [{"path": "x", "typo": 1}]}), "unknown field `typo`"),
             (json!({"max_running": 0}), "nonzero"),
+            (
+                json!({"models": [{"path": "x", "idle_timeout": -1}]}),
+                "-1 is not a number of seconds",
+            ),
         ] {
             let error = serde_json::from_value::<MistralrsConfig>(config)
                 .unwrap_err()

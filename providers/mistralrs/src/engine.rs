@@ -39,7 +39,9 @@ const RESPONSES: usize = 16;
 /// A loaded model.
 pub(crate) struct Engine {
     id: String,
-    engine: Arc<MistralRs>,
+    /// Ends with the last of its owners.
+    _engine: Arc<MistralRs>,
+    requests: mpsc::Sender<Request>,
     tokenizer: Tokenizer,
     grammars: Arc<ParserFactory>,
     template: Option<ChatTemplate>,
@@ -138,7 +140,7 @@ impl Engine {
         );
         let rest = answering.rest();
         let runner = Runner {
-            engine: Arc::clone(&self.engine),
+            requests: self.requests.clone(),
             turns: Arc::clone(&self.turns),
         };
         let answering = Arc::new(Mutex::new(answering));
@@ -151,13 +153,13 @@ impl Engine {
 
     /// Whether the engine takes requests.
     pub(crate) fn is_running(&self) -> bool {
-        self.engine.get_sender(None).is_ok_and(|sender| !sender.is_closed())
+        !self.requests.is_closed()
     }
 }
 
 /// Hands answers to the engine.
 struct Runner {
-    engine: Arc<MistralRs>,
+    requests: mpsc::Sender<Request>,
     turns: Arc<Turns>,
 }
 
@@ -177,11 +179,8 @@ impl Runner {
         let mut request = NormalRequest::new_simple(message, sampling, responder, 0, None, None);
         request.is_streaming = true;
         request.logits_processors = Some(vec![Arc::new(picker)]);
-        let sender = self
-            .engine
-            .get_sender(None)
-            .map_err(|cause| error::failed(&cause.to_string()))?;
-        sender
+        // Not by way of the engine, which would start a thread that ended anew, with whatever state the old one left.
+        self.requests
             .send(Request::Normal(Box::new(request)))
             .await
             .map_err(|_| error::stopped())?;

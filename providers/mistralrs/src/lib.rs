@@ -6,11 +6,13 @@ mod checkpoint;
 mod completion;
 mod config;
 mod engine;
+mod engine_loader;
 mod error;
 mod forms;
 mod generation;
 mod logprobs;
 mod messages;
+mod pool;
 mod provider;
 mod reasoning;
 mod request;
@@ -20,7 +22,7 @@ mod template;
 mod tool_calls;
 mod utf8;
 
-pub use config::{DEMO_MODEL, DType, Device, LocalModel, MistralrsConfig};
+pub use config::{DEMO_MODEL, DType, Device, Load, LocalModel, MistralrsConfig};
 pub use provider::Mistralrs;
 
 puna_api::register_provider!(Mistralrs);

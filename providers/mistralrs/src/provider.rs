@@ -1,22 +1,20 @@
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use puna_api::{
     Api, BoxStream, Capabilities, Capability, ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Completion,
-    CompletionRequest, EmbeddingsRequest, EmbeddingsResponse, Error, Health, Host, Inference, InferenceRequest, Json,
-    ModelType, Models, Provider, ProviderModel, RequestContext, Result, Services,
+    CompletionRequest, EmbeddingsRequest, EmbeddingsResponse, Error, ErrorKind, Health, Host, Inference,
+    InferenceRequest, Json, ModelType, Models, Provider, ProviderModel, RequestContext, Result, Services,
 };
 use serde::de::DeserializeOwned;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use crate::answer::answers;
-use crate::checkpoint::Checkpoint;
-use crate::config::{LocalModel, MistralrsConfig};
-use crate::engine::{Engine, EngineSettings};
+use crate::config::{Load, LocalModel, MistralrsConfig};
+use crate::engine_loader::{EngineLease, EngineLoader};
+use crate::pool::{Limits, Pool};
 use crate::{chat, completion, error};
 
 /// A body of more bytes than this is worked on aside, so that other requests of the thread need not wait for it.
@@ -25,7 +23,9 @@ const LARGE_BODY_BYTES: usize = 16 * 1024;
 /// Runs language models in this process. See the crate's documentation.
 #[derive(Debug)]
 pub struct Mistralrs {
-    engines: BTreeMap<String, Arc<Engine>>,
+    pool: Pool<EngineLoader>,
+    /// Whether what is known of a model may grow while the server runs.
+    learns: bool,
 }
 
 impl Provider for Mistralrs {
@@ -43,12 +43,27 @@ impl Provider for Mistralrs {
     }
 
     async fn build(config: MistralrsConfig, host: Host) -> Result<Services> {
-        let mut engines = BTreeMap::new();
-        for model in &config.models {
-            let engine = load(model, &config, &host).await?;
-            engines.insert(model.id(), Arc::new(engine));
+        let at_start = |model: &&LocalModel| model.load == Load::Start;
+        let first: Vec<String> = config.models.iter().filter(at_start).map(LocalModel::id).collect();
+        let models: Vec<_> = config
+            .models
+            .iter()
+            .map(|model| (model.id(), model.idle_timeout))
+            .collect();
+        let limits = Limits {
+            models: config.max_loaded_models.map(NonZeroUsize::get),
+            bytes: config.max_loaded_bytes.map(NonZeroU64::get),
+            ..Limits::default()
+        };
+        let provider = Arc::new(Self {
+            learns: first.len() < models.len(),
+            pool: Pool::new(EngineLoader::new(config, host.clone()), models, limits, host),
+        });
+        for id in first {
+            if let Some(loaded) = provider.pool.get(&id).await {
+                loaded?;
+            }
         }
-        let provider = Arc::new(Self { engines });
         let inference: Arc<dyn Inference> = Arc::clone(&provider) as _;
         let models: Arc<dyn Models> = Arc::clone(&provider) as _;
         Ok(Services::default()
@@ -58,56 +73,25 @@ impl Provider for Mistralrs {
     }
 }
 
-async fn load(model: &LocalModel, config: &MistralrsConfig, host: &Host) -> Result<Engine> {
-    let id = model.id();
-    let started = Instant::now();
-    let path = if model.is_demo() {
-        demo_model(host).await?
-    } else {
-        model.path.clone()
-    };
-    let engine = Engine::load(EngineSettings {
-        id: id.clone(),
-        checkpoint: Checkpoint::find(&path)?,
-        dtype: model.dtype,
-        device: model.device,
-        max_sequence_length: model.max_sequence_length,
-        chat_template: model.chat_template.clone(),
-        max_running: config.max_running,
-        max_waiting: config.max_waiting,
-        host: host.clone(),
-    })
-    .await?;
-    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(
-        model = id,
-        milliseconds,
-        context_length = engine.context_length(),
-        "loaded the model"
-    );
-    Ok(engine)
-}
-
-/// Makes the demo model in the provider's data folder, unless it is there.
-async fn demo_model(host: &Host) -> Result<PathBuf> {
-    let folder = host.data_dir()?.join("puna-tiny");
-    let made = tokio::task::spawn_blocking(move || puna_tiny_model::write(&folder).map(|()| folder)).await;
-    made.map_err(|cause| cause.to_string())
-        .and_then(|made| made.map_err(|cause| cause.to_string()))
-        .map_err(|cause| Error::configuration(format!("failed to make the demo model: {cause}")))
-}
-
 impl Mistralrs {
-    /// The engine of the model that a request was routed to.
-    fn engine<T>(&self, request: &InferenceRequest<T>) -> Result<Arc<Engine>> {
+    /// The engine of the model that a request was routed to, loaded if need be.
+    async fn engine<T>(&self, request: &InferenceRequest<T>) -> Result<EngineLease> {
         let id = &request.model.provider_model_id;
-        self.engines.get(id).cloned().ok_or_else(|| {
-            let loaded: Vec<&str> = self.engines.keys().map(String::as_str).collect();
-            let loaded = loaded.join(", ");
-            Error::not_found(format!("the model `{id}` is not loaded; loaded are: {loaded}"))
-                .with_code("model_not_found")
-                .with_param("model")
-        })
+        match self.pool.get(id).await {
+            // A model that the operator got wrong is no fault of the caller.
+            Some(loaded) => loaded.map_err(|error| match error.kind() {
+                ErrorKind::Configuration => Error::unavailable(error.message()).with_source(error),
+                _ => error,
+            }),
+            None => {
+                let there: Vec<&str> = self.pool.ids().collect();
+                let there = there.join(", ");
+                let message = format!("the model `{id}` is not configured; there are: {there}");
+                Err(Error::not_found(message)
+                    .with_code("model_not_found")
+                    .with_param("model"))
+            }
+        }
     }
 }
 
@@ -151,10 +135,10 @@ impl Inference for Mistralrs {
         _context: &RequestContext,
         request: InferenceRequest<ChatCompletionRequest>,
     ) -> Result<Json<ChatCompletion>> {
-        let engine = self.engine(&request)?;
-        let planner = Arc::clone(&engine);
+        let engine = self.engine(&request).await?;
+        let planner = engine.clone();
         let plan = plan(request, move |body, model| chat::plan(body, model, false, &planner)).await?;
-        let events = answers(Arc::clone(&engine), plan.jobs.clone()).await?;
+        let events = answers(engine.clone(), plan.jobs.clone()).await?;
         Ok(Json::new(chat::whole(plan, events, &engine).await?))
     }
 
@@ -163,10 +147,10 @@ impl Inference for Mistralrs {
         _context: &RequestContext,
         request: InferenceRequest<ChatCompletionRequest>,
     ) -> Result<BoxStream<Result<Json<ChatCompletionChunk>>>> {
-        let engine = self.engine(&request)?;
-        let planner = Arc::clone(&engine);
+        let engine = self.engine(&request).await?;
+        let planner = engine.clone();
         let plan = plan(request, move |body, model| chat::plan(body, model, true, &planner)).await?;
-        let events = answers(Arc::clone(&engine), plan.jobs.clone()).await?;
+        let events = answers(engine.clone(), plan.jobs.clone()).await?;
         Ok(chat::stream(plan, events, engine).boxed())
     }
 
@@ -175,13 +159,13 @@ impl Inference for Mistralrs {
         _context: &RequestContext,
         request: InferenceRequest<CompletionRequest>,
     ) -> Result<Json<Completion>> {
-        let engine = self.engine(&request)?;
-        let planner = Arc::clone(&engine);
+        let engine = self.engine(&request).await?;
+        let planner = engine.clone();
         let plan = plan(request, move |body, model| {
             completion::plan(body, model, false, &planner)
         })
         .await?;
-        let events = answers(Arc::clone(&engine), plan.jobs.clone()).await?;
+        let events = answers(engine.clone(), plan.jobs.clone()).await?;
         Ok(Json::new(completion::whole(plan, events, &engine).await?))
     }
 
@@ -190,13 +174,13 @@ impl Inference for Mistralrs {
         _context: &RequestContext,
         request: InferenceRequest<CompletionRequest>,
     ) -> Result<BoxStream<Result<Json<Completion>>>> {
-        let engine = self.engine(&request)?;
-        let planner = Arc::clone(&engine);
+        let engine = self.engine(&request).await?;
+        let planner = engine.clone();
         let plan = plan(request, move |body, model| {
             completion::plan(body, model, true, &planner)
         })
         .await?;
-        let events = answers(Arc::clone(&engine), plan.jobs.clone()).await?;
+        let events = answers(engine.clone(), plan.jobs.clone()).await?;
         Ok(completion::stream(plan, events, engine).boxed())
     }
 
@@ -216,28 +200,30 @@ impl Inference for Mistralrs {
 #[async_trait]
 impl Models for Mistralrs {
     async fn list_models(&self, _context: &RequestContext) -> Result<Vec<ProviderModel>> {
-        let models = self.engines.iter().map(|(id, engine)| ProviderModel {
-            provider_model_id: id.clone(),
-            model_type: ModelType::Llm,
-            metadata: Map::from_iter([("context_length".to_owned(), json!(engine.context_length()))]),
+        let models = self.pool.ids().map(|id| {
+            let loaded = self.pool.peek(id, |engine| engine.context_length() as u64);
+            let context_length = loaded.or_else(|| self.pool.loader().checkpoint(id)?.context_length);
+            let context_length = context_length.map(|length| ("context_length".to_owned(), json!(length)));
+            ProviderModel {
+                provider_model_id: id.to_owned(),
+                model_type: ModelType::Llm,
+                metadata: context_length.into_iter().collect(),
+            }
         });
         Ok(models.collect())
     }
 
     fn changes(&self) -> bool {
-        false
+        self.learns
     }
 }
 
 #[async_trait]
 impl Health for Mistralrs {
     async fn check(&self) -> Result<()> {
-        match self.engines.values().find(|engine| !engine.is_running()) {
-            Some(engine) => Err(Error::unavailable(format!(
-                "the engine of the model `{}` is not running",
-                engine.id()
-            ))),
-            None => Ok(()),
-        }
+        self.pool.check()
     }
 }
+
+#[cfg(test)]
+mod tests;

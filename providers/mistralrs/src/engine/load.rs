@@ -13,6 +13,7 @@ use mistralrs::core::{
     NormalSpecificConfig, Pipeline, SchedulerConfig, TokenSource,
 };
 use mistralrs::llguidance::ParserFactory;
+use mistralrs::parse_isq_value;
 use puna_api::{Error, Host, Result};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, oneshot};
@@ -21,7 +22,7 @@ use tracing::Level;
 use super::picker::EndTokens;
 use super::turns::Turns;
 use super::{Engine, SamplingDefaults, Tokenizer};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Layout};
 use crate::config::{DType, Device};
 use crate::error;
 use crate::generation::{GenerationRequest, Held, Next};
@@ -43,6 +44,10 @@ pub(crate) struct EngineSettings {
     pub(crate) max_sequence_length: Option<NonZeroUsize>,
     /// A template that takes the place of the model's own.
     pub(crate) chat_template: Option<PathBuf>,
+    /// The format to quantise the weights to.
+    pub(crate) isq: Option<String>,
+    /// The first file of weights in the format UQFF.
+    pub(crate) uqff: Option<String>,
     /// How many answers run at the same time.
     pub(crate) max_running: NonZeroUsize,
     /// How many answers may wait.
@@ -126,12 +131,14 @@ fn load_here(settings: &EngineSettings) -> Result<Engine> {
             .with_no_prefix_cache(true)
             .build()
             .await;
+        let requests = engine.get_sender(None).map_err(|cause| failed(cause.to_string()))?;
         let context_length = settings
             .max_sequence_length
             .map_or(model.context_length, |most| most.get().min(model.context_length));
         Ok(Engine {
             id: settings.id.clone(),
-            engine,
+            _engine: engine,
+            requests,
             tokenizer: model.tokenizer,
             grammars: model.grammars,
             template,
@@ -155,22 +162,31 @@ fn read(settings: &EngineSettings) -> Result<Arc<Mutex<dyn Pipeline>>, String> {
         DType::F16 => ModelDType::F16,
     };
     let mapping = DeviceMapSetting::Auto(AutoDeviceMapParams::default_text());
-    let loader = loader(&settings.checkpoint)?;
+    let isq = settings.isq.as_deref().map(|isq| parse_isq_value(isq, Some(&device)));
+    let isq = isq.transpose()?;
+    let loader = loader(&settings.checkpoint.layout, settings)?;
     let pipeline = loader
-        .load_model_from_hf(None, TokenSource::None, &dtype, &device, true, mapping, None, None)
+        .load_model_from_hf(None, TokenSource::None, &dtype, &device, true, mapping, isq, None)
         .map_err(|cause| cause.to_string())?;
     Ok(pipeline)
 }
 
-fn loader(checkpoint: &Checkpoint) -> Result<Box<dyn Loader>, String> {
-    match checkpoint {
-        Checkpoint::Folder(folder) => {
+fn loader(layout: &Layout, settings: &EngineSettings) -> Result<Box<dyn Loader>, String> {
+    match layout {
+        Layout::Folder(folder) => {
             let folder = utf8(folder)?.to_owned();
-            NormalLoaderBuilder::new(NormalSpecificConfig::default(), None, None, Some(folder), false, None)
+            let config = NormalSpecificConfig {
+                from_uqff: settings.uqff.as_ref().map(|name| vec![PathBuf::from(name)]),
+                ..NormalSpecificConfig::default()
+            };
+            NormalLoaderBuilder::new(config, None, None, Some(folder), false, None)
                 .build(None)
                 .map_err(|cause| cause.to_string())
         }
-        Checkpoint::Gguf(file) => {
+        Layout::Gguf(_) if settings.isq.is_some() => {
+            Err("the weights of a GGUF file keep their own formats; leave `isq` out".to_owned())
+        }
+        Layout::Gguf(file) => {
             let folder = file.parent().map(utf8).transpose()?.unwrap_or(".").to_owned();
             let name = file
                 .file_name()

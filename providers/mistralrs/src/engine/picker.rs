@@ -257,6 +257,8 @@ impl Picker {
 
 impl CustomLogitsProcessor for Picker {
     fn apply(&self, logits: &Tensor, _context: &[u32]) -> mistralrs::Result<Tensor> {
+        #[cfg(test)]
+        assert!(!lock(&self.0).turns.defect.load(std::sync::atomic::Ordering::Relaxed));
         let logits = logits.to_vec1::<f32>().unwrap_or_default();
         // A panic here would end the engine, and with it all other answers.
         let picked = catch_unwind(AssertUnwindSafe(|| lock(&self.0).pick(logits)));

@@ -15,11 +15,13 @@ async fn demo(host: &TestHost) -> Engine {
     puna_tiny_model::write(&folder).unwrap();
     Engine::load(EngineSettings {
         id: "demo".to_owned(),
-        checkpoint: Checkpoint::find(&folder).unwrap(),
+        checkpoint: Checkpoint::find(&folder, None).unwrap(),
         dtype: DType::Auto,
         device: Device::Cpu,
         max_sequence_length: None,
         chat_template: None,
+        isq: None,
+        uqff: None,
         max_running: NonZeroUsize::MIN,
         max_waiting: 16,
         host: host.host(),
@@ -162,6 +164,61 @@ async fn calls_are_held_to_their_schema_and_text_is_free() {
         assert_eq!(passed == text, whole, "{text:?}: {passed:?}");
         if text == bad {
             assert!(passed.len() >= up_to - 2 && passed.len() < up_to + 4, "{passed:?}");
+        }
+    }
+}
+
+impl Engine {
+    /// Ends the engine at the next token of what it works on.
+    pub(crate) async fn kill(&self) {
+        self.turns.defect.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.requests.closed().await;
+    }
+}
+
+fn endless() -> GenerationRequest {
+    GenerationRequest {
+        prompt: Arc::new([1, 2, 3]),
+        choice: 0,
+        max_tokens: 3_000,
+        sampling: crate::sampling::Sampling {
+            logit_bias: (0..1_000).map(|token| (token, 50.0)).collect(),
+            ..crate::sampling::Sampling::default()
+        },
+        held: Held::Nothing,
+        top_logprobs: None,
+        scores_prompt: false,
+    }
+}
+
+#[tokio::test]
+async fn answers_of_an_engine_that_ends_are_told() {
+    let host = TestHost::new().unwrap();
+    let engine = demo(&host).await;
+    let mut running = engine.generate(endless()).await.unwrap();
+    running.next().await.unwrap();
+    assert!(engine.is_running());
+    // The one that runs is in the engine, the other one waits for its turn.
+    let waiting = engine.generate(endless());
+    let (waiting, ()) = tokio::join!(waiting, engine.kill());
+    assert!(!engine.is_running());
+    for error in [
+        ended(running).await,
+        match waiting {
+            Ok(waiting) => ended(waiting).await,
+            Err(error) => error,
+        },
+    ] {
+        assert_eq!(error.kind(), puna_api::ErrorKind::Unavailable, "{error:?}");
+    }
+    let error = engine.generate(endless()).await.unwrap_err();
+    assert_eq!(error.kind(), puna_api::ErrorKind::Unavailable);
+}
+
+async fn ended(mut generation: Generation) -> Error {
+    loop {
+        if let Err(error) = generation.next().await {
+            return error;
         }
     }
 }

@@ -23,6 +23,9 @@ pub(super) struct Turns {
     waiting: AtomicUsize,
     max_waiting: usize,
     steps_aside: bool,
+    /// Lets a test end the engine as a defect of its own would.
+    #[cfg(test)]
+    pub(super) defect: std::sync::atomic::AtomicBool,
 }
 
 /// A turn, which ends when this is dropped.
@@ -40,6 +43,8 @@ impl Turns {
             waiting: AtomicUsize::new(0),
             max_waiting,
             steps_aside: at_once == 1,
+            #[cfg(test)]
+            defect: false.into(),
         }
     }
 

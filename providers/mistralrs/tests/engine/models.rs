@@ -46,7 +46,9 @@ async fn a_damaged_model_is_told() {
     let error = Local::start(config).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(
-        error.message().starts_with("failed to load the model `damaged`: "),
+        error
+            .message()
+            .contains("model.safetensors is damaged: its tensors have "),
         "{}",
         error.message()
     );
@@ -118,4 +120,88 @@ async fn a_device_that_is_not_there_is_told() {
             error.message()
         );
     }
+}
+
+/// The context that the demo model says it has, as its provider lists it.
+async fn listed(local: &Local, id: &str) -> Option<u64> {
+    let models = local.services.models.as_ref().unwrap();
+    let listed = models.list_models(&context()).await.unwrap();
+    let model = listed.iter().find(|model| model.provider_model_id == id).unwrap();
+    model.metadata.get("context_length").and_then(serde_json::Value::as_u64)
+}
+
+#[tokio::test]
+async fn a_model_is_loaded_on_first_use_and_shared_by_those_who_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("later");
+    let config = json!({"models": [{"path": model, "load": "first_use"}], "max_loaded_models": 1});
+    let mut local = Local::start(config).await.unwrap();
+    local.model = "later";
+    assert_eq!(listed(&local, "later").await, None);
+    // What is not there yet is told to everybody, and is no fault of theirs.
+    let body = body("Hello!", json!({}));
+    let (first, second) = tokio::join!(local.chat(&body), local.chat(&body));
+    for error in [first.unwrap_err(), second.unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(
+            error.message().starts_with("cannot read the model at "),
+            "{}",
+            error.message()
+        );
+    }
+    puna_tiny_model::write(&model).unwrap();
+    assert_eq!(listed(&local, "later").await, Some(CONTEXT));
+    let answered = async {
+        loop {
+            match local.chat(&body).await {
+                Ok(answer) => return answer,
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+            }
+        }
+    };
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(60), answered)
+        .await
+        .unwrap();
+    let (second, third) = tokio::join!(local.chat(&body), local.chat(&body));
+    assert_eq!([said(&second.unwrap()), said(&third.unwrap())], [said(&answer); 2]);
+}
+
+#[tokio::test]
+async fn models_take_turns_where_there_is_room_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    puna_tiny_model::write(folder.path()).unwrap();
+    let config = json!({
+        "models": [{"path": DEMO_MODEL, "load": "first_use"}, {"path": folder.path(), "id": "other", "load": "first_use"}],
+        "max_loaded_models": 1,
+    });
+    let mut local = Local::start(config).await.unwrap();
+    let body = body("Hello!", json!({}));
+    let mut said_by = Vec::new();
+    for model in [DEMO_MODEL, "other", DEMO_MODEL, "other"] {
+        local.model = model;
+        said_by.push(said(&local.chat(&body).await.unwrap()).to_owned());
+    }
+    assert!(said_by.iter().all(|text| *text == said_by[0]), "{said_by:?}");
+}
+
+#[tokio::test]
+async fn weights_can_be_quantised_while_they_are_loaded() {
+    let mut local = Local::start(json!({"models": [{"path": DEMO_MODEL, "isq": "q8_0", "id": "small"}]}))
+        .await
+        .unwrap();
+    local.model = "small";
+    let answer = local.chat(&body("Hello!", json!({}))).await.unwrap();
+    assert!(answer.usage.unwrap().completion_tokens > 0);
+    let error = Local::start(json!({"models": [{"path": DEMO_MODEL, "isq": "q99"}]}))
+        .await
+        .err()
+        .unwrap();
+    assert!(error.message().contains("q99"), "{}", error.message());
+    let folder = tempfile::tempdir().unwrap();
+    let file = puna_tiny_model::write_gguf(folder.path()).unwrap();
+    let error = Local::start(json!({"models": [{"path": file, "isq": "q8_0"}]}))
+        .await
+        .err()
+        .unwrap();
+    assert!(error.message().contains("leave `isq` out"), "{}", error.message());
 }

@@ -1,0 +1,76 @@
+use std::time::Duration;
+
+use puna_testkit::{TestHost, context};
+use serde_json::{Value, json};
+
+use super::*;
+
+fn chat(text: &str) -> InferenceRequest<ChatCompletionRequest> {
+    let model = puna_api::Model {
+        id: "m".to_owned(),
+        provider_id: "p".to_owned(),
+        provider_model_id: crate::DEMO_MODEL.to_owned(),
+        model_type: ModelType::Llm,
+        metadata: serde_json::Map::new(),
+    };
+    let body = json!({
+        "model": "m", "messages": [{"role": "user", "content": text}], "temperature": 0, "max_tokens": 3000,
+        "logit_bias": {"65": 100},
+    });
+    InferenceRequest {
+        model: Arc::new(model),
+        requested_model: "m".into(),
+        body: Json::from_bytes(body.to_string()),
+    }
+}
+
+async fn provider(host: &TestHost) -> Mistralrs {
+    let config: MistralrsConfig = serde_json::from_value(json!({})).unwrap();
+    let models = [(crate::DEMO_MODEL.to_owned(), None)];
+    Mistralrs {
+        pool: Pool::new(
+            EngineLoader::new(config, host.host()),
+            models,
+            Limits::default(),
+            host.host(),
+        ),
+        learns: false,
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_ends_is_built_anew_and_serves_again() {
+    let host = TestHost::new().unwrap();
+    let provider = provider(&host).await;
+    let mut stream = provider
+        .chat_completion_stream(&context(), chat("Hello!"))
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        stream.next().await.unwrap().unwrap();
+    }
+    provider.check().await.unwrap();
+    {
+        let engine = provider.pool.get(crate::DEMO_MODEL).await.unwrap().unwrap();
+        engine.kill().await;
+        assert_eq!(provider.check().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    let mut last = None;
+    while let Some(item) = stream.next().await {
+        last = Some(item);
+    }
+    assert_eq!(last.unwrap().err().unwrap().kind(), ErrorKind::Unavailable);
+    drop(stream);
+    let well = async {
+        while provider.check().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), well).await.unwrap();
+    let mut request = chat("Hello!");
+    let mut body: Value = serde_json::from_slice(request.body.bytes().unwrap()).unwrap();
+    body["max_tokens"] = json!(3);
+    request.body = Json::from_bytes(body.to_string());
+    let answer = provider.chat_completion(&context(), request).await.unwrap();
+    assert_eq!(answer.get().unwrap().choices[0].message.content.as_deref(), Some("AAA"));
+}
