@@ -277,6 +277,8 @@ impl Seat {
         let mut answering = lock(&self.answering);
         let token = answering.next(logits);
         self.made += 1;
+        #[cfg(test)]
+        self.turns.chosen.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let length = answering.tokens.len();
         if let Some(token) = token {
             if length >= answering.max_length || !self.turns.is_over(self.made, length) {

@@ -1,6 +1,8 @@
 //! What can only be seen from within: what forms allow, token by token.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use mistralrs::llguidance::Matcher;
 use puna_testkit::TestHost;
@@ -171,7 +173,7 @@ async fn calls_are_held_to_their_schema_and_text_is_free() {
 impl Engine {
     /// Ends the engine at the next token of what it works on.
     pub(crate) async fn kill(&self) {
-        self.turns.defect.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.turns.defect.store(true, Ordering::Relaxed);
         self.requests.closed().await;
     }
 }
@@ -221,4 +223,29 @@ async fn ended(mut generation: Generation) -> Error {
             return error;
         }
     }
+}
+
+/// Who leaves is not worked for any more: the engine stops with the token that it works on, and is free at once.
+#[tokio::test]
+async fn an_answer_that_is_dropped_ends_with_the_next_token() {
+    let host = TestHost::new().unwrap();
+    let engine = demo(&host).await;
+    let mut quickest = Duration::MAX;
+    for _ in 0..5 {
+        let mut generation = engine.generate(endless()).await.unwrap();
+        for _ in 0..3 {
+            generation.next().await.unwrap();
+        }
+        let before = engine.turns.chosen.load(Ordering::Relaxed);
+        let dropped = Instant::now();
+        drop(generation);
+        // The turn is over when the engine has let go of the answer.
+        let turn = engine.turns.first().await.unwrap();
+        quickest = quickest.min(dropped.elapsed());
+        drop(turn);
+        let after = engine.turns.chosen.load(Ordering::Relaxed) - before;
+        // The one that the engine was at, and the one that ends the answer.
+        assert!(after <= 2, "{after} tokens for nobody");
+    }
+    assert!(quickest < Duration::from_millis(100), "{quickest:?}");
 }

@@ -26,6 +26,9 @@ pub(super) struct Turns {
     /// Lets a test end the engine as a defect of its own would.
     #[cfg(test)]
     pub(super) defect: std::sync::atomic::AtomicBool,
+    /// The tokens that were chosen in all turns.
+    #[cfg(test)]
+    pub(super) chosen: AtomicUsize,
 }
 
 /// A turn, which ends when this is dropped.
@@ -45,6 +48,8 @@ impl Turns {
             steps_aside: at_once == 1,
             #[cfg(test)]
             defect: false.into(),
+            #[cfg(test)]
+            chosen: AtomicUsize::new(0),
         }
     }
 

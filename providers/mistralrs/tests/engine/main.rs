@@ -6,6 +6,7 @@
 )]
 
 mod forms;
+mod joined;
 mod local;
 mod models;
 mod refusals;

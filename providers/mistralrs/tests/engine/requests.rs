@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::local::{CONTEXT, Local, body, extend, long, prompt, said};
 
 /// Tokens that the context of [`short_model`] holds.
-const SHORT_CONTEXT: u64 = 160;
+const SHORT_CONTEXT: u64 = 100;
 
 #[tokio::test]
 async fn a_chat_is_answered() {
