@@ -15,7 +15,7 @@ use crate::{Result, distributions};
 const COMMAND: &str = "cargo xtask codegen";
 
 /// The distribution that holds every provider of the workspace.
-const EVERYTHING: &str = "full";
+pub(crate) const EVERYTHING: &str = "full";
 
 /// A gateway: compiled without the local engine.
 const WITHOUT_ENGINE: &str = "remote";

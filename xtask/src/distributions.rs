@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use puna_distro::{Artifacts, BuildSettings, OutputFolder, build as build_distribution};
+use puna_distro::{Artifacts, BuildSettings, Distribution, OutputFolder, build as build_distribution};
 
 use crate::Result;
 use crate::args::{BuildArgs, RunArgs};
@@ -81,6 +81,22 @@ fn folder(workspace: &Workspace, given: &Path) -> Result<PathBuf> {
         known.join(", ")
     )
     .into())
+}
+
+/// What compiling a distribution needs and this machine lacks.
+pub(crate) fn lacking(workspace: &Workspace, name: &str) -> Result<Option<&'static str>> {
+    let distribution = Distribution::read(&workspace.path("distributions").join(name))?;
+    let has = |feature: &str| {
+        let mut features = distribution.crates.iter().flat_map(|it| &it.features);
+        features.any(|it| it == feature)
+    };
+    Ok(if has("cuda") && !workspace.command("nvcc", ["--version"]).succeeds() {
+        Some("nvcc, the compiler of the CUDA toolkit")
+    } else if has("metal") && !cfg!(target_os = "macos") {
+        Some("macOS")
+    } else {
+        None
+    })
 }
 
 /// The names of the distributions in this workspace, in order.

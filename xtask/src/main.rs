@@ -7,6 +7,7 @@
 )]
 
 mod args;
+mod bench;
 mod codegen;
 mod distributions;
 mod new_provider;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Args, BuildArgs, Command};
+use crate::args::{Args, Command};
 use crate::workspace::Workspace;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -44,28 +45,9 @@ fn run(command: Command, workspace: &Workspace) -> Result {
         Command::NewProvider(args) => new_provider::write(workspace, &args),
         Command::Tidy => tidy::check(workspace),
         Command::Codegen(args) => codegen::run(workspace, &args),
-        Command::Bench { arguments } => bench(workspace, arguments),
+        Command::Bench { arguments } => bench::run(workspace, arguments),
         Command::Test(args) => suite::run(workspace, &args),
     }
-}
-
-/// `gateway` measures a release build of the gateway, made now, unless another server is named.
-fn bench(workspace: &Workspace, mut arguments: Vec<String>) -> Result {
-    let names_server = |it: &String| it == "--server" || it.starts_with("--server=") || it == "--help" || it == "-h";
-    if arguments.first().is_some_and(|it| it == "gateway") && !arguments.iter().any(names_server) {
-        let args = BuildArgs {
-            release: true,
-            ..BuildArgs::of("remote")
-        };
-        let output = distributions::build(workspace, &args)?
-            .output
-            .ok_or("the build stopped before its output")?;
-        let binary = output.binary.to_str().ok_or("the path of the server is not UTF-8")?;
-        arguments.extend(["--server".to_owned(), binary.to_owned()]);
-    }
-    workspace
-        .cargo(["run", "--quiet", "--release", "--package", "puna-bench", "--"])
-        .run_with(arguments.iter().map(String::as_str))
 }
 
 fn tiny_model(workspace: &Workspace, out: Option<PathBuf>, gguf: bool) -> Result {

@@ -6,13 +6,15 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::answers::StreamShape;
+use crate::engine::{self, EngineOptions};
 use crate::error::Result;
 use crate::gateway::{self, GatewayOptions};
 use crate::load_command::{self, LoadOptions};
+use crate::random_model::{self, RandomModelOptions};
 use crate::report;
 use crate::rig::{Rig, RigSettings};
 
-/// Measures what a gateway adds to a request, next to what nginx adds.
+/// Measures what the server adds to a request, next to what nginx adds, and what it takes from the engine in it.
 #[derive(Debug, Parser)]
 #[command(name = "puna-bench", version)]
 struct Arguments {
@@ -24,6 +26,10 @@ struct Arguments {
 enum Command {
     /// Compare a server with nginx, both in front of a mock upstream
     Gateway(Box<GatewayOptions>),
+    /// Compare the engine in a server with the engine alone
+    Engine(Box<EngineOptions>),
+    /// Write a model of a size, with weights that mean nothing
+    RandomModel(RandomModelOptions),
     /// Send chat completions to a server and say how it answers
     Load(LoadOptions),
     /// Serve the mock upstream, to try a server by hand
@@ -51,6 +57,8 @@ struct MockOptions {
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Gateway(options) => gateway::run(&options),
+        Command::Engine(options) => engine::run(&options),
+        Command::RandomModel(options) => random_model::run(&options),
         Command::Load(options) => load_command::run(&options),
         Command::Mock(options) => mock(&options),
     };

@@ -1,4 +1,5 @@
-//! Puna's benchmarks: how much a gateway adds to a request, next to what nginx adds in the same run.
+//! Puna's benchmarks: how much a gateway adds to a request, next to what nginx adds in the same run, and how much it
+//! takes from the engine in it.
 //!
 //! A mock upstream and the load that is sent to it share one thread and one core ([`Rig`]), so that a request which
 //! goes directly from the one to the other costs a few system calls and no change of thread. The server under test has
@@ -8,6 +9,7 @@
 mod affinity;
 mod answers;
 pub mod command;
+pub mod engine;
 mod error;
 mod event_stream;
 pub mod gateway;
@@ -21,6 +23,7 @@ mod nginx;
 mod pass_through;
 mod ports;
 mod process;
+mod random_model;
 mod report;
 mod request;
 mod rig;

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::affinity;
@@ -47,14 +47,26 @@ impl Launch {
     ///
     /// # Errors
     /// When it cannot be started or does not answer; the message holds the end of its log.
-    pub(crate) fn start(mut self, core: usize) -> Result<Server> {
+    pub(crate) fn start(self, core: usize) -> Result<Server> {
+        self.start_by(|command| affinity::spawn_on(core, command))
+    }
+
+    /// Starts it on whatever cores there are, and waits until it answers.
+    ///
+    /// # Errors
+    /// As [`Launch::start`].
+    pub(crate) fn start_anywhere(self) -> Result<Server> {
+        self.start_by(|command| command.spawn().while_trying(|| "start the server".into()))
+    }
+
+    fn start_by(mut self, spawn: impl FnOnce(&mut Command) -> Result<Child>) -> Result<Server> {
         let log = File::create(&self.log).while_trying(|| format!("create {}", self.log.display()))?;
         let errors = log
             .try_clone()
             .while_trying(|| format!("write to {}", self.log.display()))?;
         self.command.stdin(Stdio::null()).stdout(log).stderr(errors);
         let began = Instant::now();
-        let mut running = Running::new(affinity::spawn_on(core, &mut self.command)?);
+        let mut running = Running::new(spawn(&mut self.command)?);
         let started_in = ports::wait_for_answer(
             &mut running,
             self.address,

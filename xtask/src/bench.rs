@@ -1,0 +1,88 @@
+//! `cargo xtask bench`: builds what is to be measured, and hands over to `puna-bench`.
+
+use std::path::{Path, PathBuf};
+
+use crate::args::BuildArgs;
+use crate::workspace::Workspace;
+use crate::{Result, distributions};
+
+const ENGINE: &str = "puna-provider-mistralrs";
+
+/// `gateway` and `engine` measure release builds, made now, unless another server is named.
+pub(crate) fn run(workspace: &Workspace, mut arguments: Vec<String>) -> Result {
+    let asks_help = arguments.iter().any(|it| it == "--help" || it == "-h");
+    if !asks_help {
+        match arguments.first().map(String::as_str) {
+            Some("gateway") if !has(&arguments, "--server") => {
+                arguments.extend(option("--server", &release(workspace, "remote", &[])?)?);
+            }
+            Some("engine") => engine(workspace, &mut arguments)?,
+            _ => {}
+        }
+    }
+    workspace
+        .cargo(["run", "--quiet", "--release", "--package", "puna-bench", "--"])
+        .run_with(arguments.iter().map(String::as_str))
+}
+
+fn engine(workspace: &Workspace, arguments: &mut Vec<String>) -> Result {
+    // `--features cuda` is for the builds, not for the tool.
+    let features = take(arguments, "--features");
+    let distribution = if features.is_some() { "gpu" } else { "starter" };
+    if !has(arguments, "--server") {
+        let features: Vec<String> = features
+            .iter()
+            .flat_map(|it| it.split(','))
+            .map(str::to_owned)
+            .collect();
+        arguments.extend(option("--server", &release(workspace, distribution, &features)?)?);
+    }
+    if !has(arguments, "--direct") {
+        let mut build = vec!["build", "--release", "--package", ENGINE, "--example", "direct"];
+        build.extend(features.iter().flat_map(|it| ["--features", it.as_str()]));
+        workspace.cargo(build).run()?;
+        let program = workspace.target()?.join("release/examples/direct");
+        arguments.extend(option("--direct", &program)?);
+    }
+    if !has(arguments, "--config") {
+        let config = workspace.path(format!("distributions/{distribution}/benchmark.yaml"));
+        arguments.extend(option("--config", &config)?);
+    }
+    if !has(arguments, "--models") {
+        arguments.extend(option("--models", &workspace.target()?.join("bench-models"))?);
+    }
+    Ok(())
+}
+
+fn release(workspace: &Workspace, distribution: &str, features: &[String]) -> Result<PathBuf> {
+    let args = BuildArgs {
+        release: true,
+        features: features.to_vec(),
+        ..BuildArgs::of(distribution)
+    };
+    let output = distributions::build(workspace, &args)?
+        .output
+        .ok_or("the build stopped before its output")?;
+    Ok(output.binary)
+}
+
+fn has(arguments: &[String], name: &str) -> bool {
+    arguments.iter().any(|it| {
+        it.strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    })
+}
+
+/// Takes an option with its value out.
+fn take(arguments: &mut Vec<String>, name: &str) -> Option<String> {
+    let at = arguments.iter().position(|it| it == name)?;
+    arguments.remove(at);
+    (at < arguments.len()).then(|| arguments.remove(at))
+}
+
+fn option(name: &str, path: &Path) -> Result<[String; 2]> {
+    let path = path
+        .to_str()
+        .ok_or_else(|| format!("the path {} is not UTF-8", path.display()))?;
+    Ok([name.to_owned(), path.to_owned()])
+}
