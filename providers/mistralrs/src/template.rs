@@ -1,9 +1,10 @@
 //! Lays out a conversation as a model expects it, by the Jinja template that comes with the model.
 
+use std::io;
 use std::sync::Arc;
 
-use minijinja::value::{Kwargs, Value as JinjaValue};
-use minijinja::{Environment, Error as JinjaError, ErrorKind as JinjaErrorKind};
+use minijinja::value::{Kwargs, Rest, Value as JinjaValue};
+use minijinja::{Environment, Error as JinjaError, ErrorKind as JinjaErrorKind, State};
 use puna_api::{Error, Result};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter};
@@ -13,6 +14,12 @@ use crate::reasoning;
 
 /// Steps that a template may take: enough for a conversation of a hundred thousand messages, and a second or two of work.
 const FUEL: u64 = 10_000_000;
+
+/// The longest prompt that a template may write.
+const MAX_PROMPT_BYTES: usize = 64 * 1024 * 1024;
+
+/// The widest indentation, or field of a formatted text, that a template may ask for.
+const MAX_WIDTH: usize = 1_000;
 
 const DEFAULT: &str = "default";
 const TOOL_USE: &str = "tool_use";
@@ -56,8 +63,10 @@ impl ChatTemplate {
         environment.set_lstrip_blocks(true);
         environment.set_trim_blocks(true);
         environment.set_fuel(Some(FUEL));
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_unknown_method_callback(method);
         environment.add_filter("tojson", to_json);
+        environment.add_filter("indent", indent);
+        environment.add_filter("format", format);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
         let sources = [
@@ -118,9 +127,11 @@ impl ChatTemplate {
             tools => tools,
             ..JinjaValue::from_serialize(&variables),
         };
+        let mut prompt = Bounded::default();
         self.environment
             .get_template(name)
-            .and_then(|template| template.render(context))
+            .and_then(|template| template.render_captured_to(context, &mut prompt).map(drop))
+            .and_then(|()| prompt.text())
             .map_err(|error| {
                 Error::invalid_request(format!(
                     "the model's chat template refuses the messages: {}",
@@ -129,6 +140,32 @@ impl ChatTemplate {
                 .with_param("messages")
                 .with_source(error)
             })
+    }
+}
+
+/// Takes what a template writes, up to a bound.
+#[derive(Default)]
+struct Bounded(Vec<u8>);
+
+impl Bounded {
+    fn text(self) -> Result<String, JinjaError> {
+        String::from_utf8(self.0).map_err(|cause| JinjaError::new(JinjaErrorKind::WriteFailure, cause.to_string()))
+    }
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > MAX_PROMPT_BYTES - self.0.len() {
+            return Err(io::Error::other(format!(
+                "it writes more than {MAX_PROMPT_BYTES} bytes"
+            )));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -143,6 +180,53 @@ fn portable(source: &str) -> String {
 fn first_line(error: &JinjaError) -> String {
     let text = error.detail().map_or_else(|| error.to_string(), str::to_owned);
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Methods as Python has them.
+fn method(
+    state: &State<'_, '_>,
+    value: &JinjaValue,
+    name: &str,
+    args: &[JinjaValue],
+) -> Result<JinjaValue, JinjaError> {
+    if name == "format" {
+        check_widths(value)?;
+    }
+    minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)
+}
+
+fn format(state: &State<'_, '_>, text: &JinjaValue, args: Rest<JinjaValue>) -> Result<JinjaValue, JinjaError> {
+    check_widths(text)?;
+    minijinja::filters::format(state, text, args)
+}
+
+/// A field of any width would take all memory.
+fn check_widths(format: &JinjaValue) -> Result<(), JinjaError> {
+    let text = format.as_str().unwrap_or_default();
+    let mut digits = text.split(|character: char| !character.is_ascii_digit());
+    if digits.any(|digits| digits.len() > 3) {
+        return Err(too_wide());
+    }
+    Ok(())
+}
+
+fn indent(text: &str, width: usize, first: Option<bool>, blank: Option<bool>) -> Result<String, JinjaError> {
+    if width > MAX_WIDTH {
+        return Err(too_wide());
+    }
+    let lines = text.split('\n').enumerate().map(|(number, line)| {
+        let is_indented = (number > 0 || first == Some(true)) && (!line.is_empty() || blank == Some(true));
+        let width = if is_indented { width } else { 0 };
+        format!("{:width$}{line}", "")
+    });
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn too_wide() -> JinjaError {
+    JinjaError::new(
+        JinjaErrorKind::InvalidOperation,
+        "a width of more than 1,000 characters",
+    )
 }
 
 fn raise_exception(message: String) -> Result<String, JinjaError> {
@@ -248,6 +332,9 @@ mod tests {
             ("{% generation %}a{% endgeneration %}", "a"),
             ("{{ '<&>' | tojson }}", r#""<&>""#),
             ("{{ strftime_now('%Y')[:2] }}", "20"),
+            ("{{ 'a\n\nb'|indent(2) }}", "a\n\n  b"),
+            ("{{ '{}-{}'.format(1, 'x') }}", "1-x"),
+            ("{{ '%03d'|format(7) }}", "007"),
         ];
         for (source, expected) in cases {
             let messages = json!([{"role": "user", "content": " hi "}]);
@@ -290,8 +377,16 @@ mod tests {
 
     #[test]
     fn an_endless_template_comes_to_an_end() {
-        let source = "{% for a in range(9999) %}{% for b in range(9999) %}{{ b }}{% endfor %}{% endfor %}";
-        assert!(template(source).render(&conversation(json!([]))).is_err());
+        for source in [
+            "{% for a in range(9999) %}{% for b in range(9999) %}{{ b }}{% endfor %}{% endfor %}",
+            "{% set s = 'x' * 9999999 %}{% for a in range(9999) %}{{ s }}{% endfor %}",
+            "{{ 'x' | indent(99999999999999, true) }}",
+            "{{ '{:99999999999}'.format('x') }}",
+            "{{ '%99999999999d'|format(7) }}",
+            "{{ 'x' * 99999999999 }}",
+        ] {
+            assert!(template(source).render(&conversation(json!([]))).is_err(), "{source}");
+        }
     }
 
     #[test]

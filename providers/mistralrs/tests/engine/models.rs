@@ -6,7 +6,7 @@ use std::path::Path;
 use puna_api::ErrorKind;
 use puna_provider_mistralrs::DEMO_MODEL;
 use puna_testkit::context;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::local::{CONTEXT, Local, body, prompt, said};
 
@@ -127,7 +127,7 @@ async fn listed(local: &Local, id: &str) -> Option<u64> {
     let models = local.services.models.as_ref().unwrap();
     let listed = models.list_models(&context()).await.unwrap();
     let model = listed.iter().find(|model| model.provider_model_id == id).unwrap();
-    model.metadata.get("context_length").and_then(serde_json::Value::as_u64)
+    model.metadata.get("context_length").and_then(Value::as_u64)
 }
 
 #[tokio::test]
@@ -204,4 +204,97 @@ async fn weights_can_be_quantised_while_they_are_loaded() {
         .err()
         .unwrap();
     assert!(error.message().contains("leave `isq` out"), "{}", error.message());
+}
+
+/// The demo model's weights in two files with an index.
+fn sharded() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    puna_tiny_model::write(folder.path()).unwrap();
+    let file = folder.path().join("model.safetensors");
+    let bytes = fs::read(&file).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: Map<String, Value> = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let tensors: Vec<_> = header.iter().filter(|(name, _)| *name != "__metadata__").collect();
+    let mut weight_map = Map::new();
+    for (number, part) in tensors.chunks(tensors.len().div_ceil(2)).enumerate() {
+        let name = format!("model-0000{}-of-00002.safetensors", number + 1);
+        let (mut header, mut data) = (Map::new(), Vec::new());
+        for (tensor, entry) in part {
+            let place = |index: usize| 8 + length + entry["data_offsets"][index].as_u64().unwrap() as usize;
+            let begin = data.len();
+            data.extend_from_slice(&bytes[place(0)..place(1)]);
+            let mut entry = (*entry).clone();
+            entry["data_offsets"] = json!([begin, data.len()]);
+            header.insert((*tensor).clone(), entry);
+            weight_map.insert((*tensor).clone(), json!(name));
+        }
+        let header = Value::Object(header).to_string();
+        let whole = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat();
+        fs::write(folder.path().join(name), whole).unwrap();
+    }
+    fs::remove_file(file).unwrap();
+    let index = json!({"metadata": {}, "weight_map": weight_map});
+    fs::write(folder.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn weights_may_be_in_several_files() {
+    let folder = sharded();
+    let config = json!({"models": [{"path": DEMO_MODEL}, {"path": folder.path(), "id": "sharded"}]});
+    let mut local = Local::start(config).await.unwrap();
+    let body = body("What is a llama?", json!({}));
+    let whole = local.chat(&body).await.unwrap();
+    local.model = "sharded";
+    assert_eq!(said(&local.chat(&body).await.unwrap()), said(&whole));
+    fs::remove_file(folder.path().join("model-00002-of-00002.safetensors")).unwrap();
+    let error = Local::start(json!({"models": [{"path": folder.path()}]}))
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        error.message().contains("has no model-00002-of-00002.safetensors"),
+        "{}",
+        error.message()
+    );
+}
+
+#[tokio::test]
+async fn weights_in_the_format_uqff_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    puna_tiny_model::write(&model).unwrap();
+    let uqff = folder.path().join("uqff");
+    fs::create_dir(&uqff).unwrap();
+    // Written by the engine, as who makes such a file would.
+    let written = mistralrs::TextModelBuilder::new(model.to_str().unwrap())
+        .with_force_cpu()
+        .with_dtype(mistralrs::ModelDType::F32)
+        .with_isq(mistralrs::IsqType::Q8_0)
+        .write_uqff(uqff.join("q8_0.uqff"))
+        .build()
+        .await;
+    drop(written.unwrap());
+    for name in [
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "generation_config.json",
+    ] {
+        if model.join(name).is_file() {
+            fs::copy(model.join(name), uqff.join(name)).unwrap();
+        }
+    }
+    let names: Vec<_> = fs::read_dir(&uqff)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    let file = names
+        .iter()
+        .find(|name| name.to_str().unwrap().ends_with(".uqff"))
+        .unwrap();
+    let config = json!({"models": [{"path": uqff, "uqff": file.to_str(), "id": DEMO_MODEL}]});
+    let local = Local::start(config).await.unwrap();
+    let answer = local.chat(&body("What is a llama?", json!({}))).await.unwrap();
+    assert!(answer.usage.unwrap().completion_tokens > 0);
 }
