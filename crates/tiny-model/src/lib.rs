@@ -2,6 +2,7 @@
 
 mod bpe;
 mod checkpoint;
+mod encoder;
 mod error;
 mod gguf;
 mod random;
@@ -13,6 +14,7 @@ mod weights;
 mod write;
 
 pub use checkpoint::files;
+pub use encoder::{ENCODER_CONTEXT_LENGTH, write_embedding, write_qwen3_embedding, write_reranker};
 pub use error::Error;
 pub use gguf::gguf;
 pub use shape::{CONTEXT_LENGTH, VOCABULARY_SIZE};

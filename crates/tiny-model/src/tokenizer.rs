@@ -164,7 +164,7 @@ fn turn(bpe: &Bpe, paragraph: &str) -> Vec<Token> {
 
 /// Writes bytes as byte-level vocabularies do: the printable ones of Latin-1 as themselves, the others as characters
 /// from U+0100 on.
-fn printable(bytes: &[u8]) -> String {
+pub(crate) fn printable(bytes: &[u8]) -> String {
     bytes
         .iter()
         .map(|&byte| {

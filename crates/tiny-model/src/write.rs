@@ -36,6 +36,16 @@ pub fn write_gguf(directory: &Path) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
+/// Writes files into a folder and folders in it, with the promises of [`write`](write()).
+pub(crate) fn write_files(directory: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), Error> {
+    for (name, bytes) in files {
+        let path = directory.join(name);
+        create_directory(path.parent().unwrap_or(directory))?;
+        write_file(&path, bytes)?;
+    }
+    Ok(())
+}
+
 fn create_directory(directory: &Path) -> Result<(), Error> {
     fs::create_dir_all(directory).map_err(failed("create", directory))
 }
