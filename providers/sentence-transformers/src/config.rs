@@ -1,0 +1,335 @@
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use puna_api::{Error, Result};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The path, and the id, of the embedding model that comes with the provider.
+pub const DEMO_EMBEDDING_MODEL: &str = "puna/tiny-embed";
+
+/// The path, and the id, of the rerank model that comes with the provider.
+pub const DEMO_RERANK_MODEL: &str = "puna/tiny-rerank";
+
+/// Which models to load, and how much they may do at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SentenceTransformersConfig {
+    /// The models to load at start. Default: the two demo models.
+    #[serde(default = "demo_models")]
+    pub models: Vec<LocalModel>,
+
+    /// How many processor threads compute. Default: as many as the machine has cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<NonZeroUsize>,
+
+    /// How many batches are computed at the same time; they share the threads. Default: 2.
+    #[serde(default = "max_running")]
+    pub max_running: NonZeroUsize,
+
+    /// How many requests may wait for their first turn. More are turned away as too many. Default: 1024.
+    #[serde(default = "max_waiting")]
+    pub max_waiting: usize,
+
+    /// How many tokens a batch may have, padding included. Texts of similar length share a batch; a text that is longer than
+    /// this is a batch of its own. GPUs are used better with more. Default: 4096.
+    #[serde(default = "max_batch_tokens")]
+    pub max_batch_tokens: NonZeroUsize,
+
+    /// Taken so that configurations of Llama Stack load. Code that comes with a model is never run, whatever this says: the
+    /// models that need some there work without here, or are refused. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_remote_code: Option<bool>,
+}
+
+/// A model on this machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LocalModel {
+    /// Where the model is: a folder as sentence-transformers or transformers write it (`config.json`, `tokenizer.json`,
+    /// `*.safetensors`, and `modules.json` where there is one), or `puna/tiny-embed` or `puna/tiny-rerank` for the demo models.
+    pub path: PathBuf,
+
+    /// The id that requests name the model by. Default: the name of the folder, the path itself for the demo models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+
+    /// The number format to compute in: `f32`, `bf16` (GPUs only) or `f16`. Default: `f32`, as the reference does.
+    #[serde(default)]
+    pub dtype: DType,
+
+    /// The device to compute on: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`. `auto` is the best one that this binary was built
+    /// for. Default: `auto`.
+    #[serde(default)]
+    pub device: Device,
+
+    /// The most tokens of a text, or of a query and a document together. Default, and at most: what the model was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_sequence_length: Option<NonZeroUsize>,
+
+    /// What becomes of a longer text where the request does not say: `refuse` or `truncate`. Default: `refuse` for an embedding
+    /// model, as OpenAI does; `truncate` for a rerank model, as sentence-transformers does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub too_long: Option<TooLong>,
+}
+
+/// What becomes of a text that is longer than the model can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TooLong {
+    /// The request fails, and its error tells both numbers.
+    Refuse,
+    /// The end of the text is cut off.
+    Truncate,
+}
+
+/// A number format to compute in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DType {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits with the exponent of 32.
+    Bf16,
+    /// 16 bits.
+    F16,
+}
+
+/// A device to compute on. In a configuration: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Device {
+    /// The best one that the binary was built for.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU, by its number.
+    Cuda(usize),
+    /// An Apple GPU.
+    Metal,
+}
+
+/// A model that comes with the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demo {
+    Embedding,
+    Rerank,
+}
+
+impl Default for SentenceTransformersConfig {
+    fn default() -> Self {
+        Self {
+            models: demo_models(),
+            threads: None,
+            max_running: max_running(),
+            max_waiting: max_waiting(),
+            max_batch_tokens: max_batch_tokens(),
+            trust_remote_code: None,
+        }
+    }
+}
+
+impl SentenceTransformersConfig {
+    /// Checks what types alone cannot say.
+    pub(crate) fn validate(&self) -> Result<()> {
+        if self.models.is_empty() {
+            return Err(Error::configuration("must list a model").with_param("models"));
+        }
+        let mut ids = BTreeSet::new();
+        for (index, model) in self.models.iter().enumerate() {
+            if model.path.as_os_str().is_empty() {
+                return Err(Error::configuration("must not be empty").with_param(format!("models[{index}].path")));
+            }
+            let id = model.id();
+            if id.is_empty() {
+                let message = format!("has no name to make an id of: {}; set `id`", model.path.display());
+                return Err(Error::configuration(message).with_param(format!("models[{index}].path")));
+            }
+            if !ids.insert(id.clone()) {
+                let message = format!("`{id}` is the id of an earlier model; each needs one of its own");
+                return Err(Error::configuration(message).with_param(format!("models[{index}].id")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl LocalModel {
+    /// A model with all settings at their defaults.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            id: None,
+            dtype: DType::F32,
+            device: Device::Auto,
+            max_sequence_length: None,
+            too_long: None,
+        }
+    }
+
+    /// Which of the demo models this is, if one.
+    pub(crate) fn demo(&self) -> Option<Demo> {
+        if self.path == Path::new(DEMO_EMBEDDING_MODEL) {
+            return Some(Demo::Embedding);
+        }
+        (self.path == Path::new(DEMO_RERANK_MODEL)).then_some(Demo::Rerank)
+    }
+
+    /// The id that requests name the model by; empty when it has none and its path has no name.
+    pub fn id(&self) -> String {
+        // A variable that is not set expands to an empty id.
+        if let Some(id) = self.id.as_ref().filter(|id| !id.is_empty()) {
+            return id.clone();
+        }
+        match self.demo() {
+            Some(Demo::Embedding) => DEMO_EMBEDDING_MODEL.to_owned(),
+            Some(Demo::Rerank) => DEMO_RERANK_MODEL.to_owned(),
+            None => self.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let device = match text {
+            "auto" => Some(Self::Auto),
+            "cpu" => Some(Self::Cpu),
+            "cuda" => Some(Self::Cuda(0)),
+            "metal" => Some(Self::Metal),
+            other => other
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok())
+                .map(Self::Cuda),
+        };
+        device.ok_or_else(|| format!("unknown device `{text}`, expected `auto`, `cpu`, `cuda`, `cuda:N` or `metal`"))
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => formatter.write_str("auto"),
+            Self::Cpu => formatter.write_str("cpu"),
+            Self::Cuda(number) => write!(formatter, "cuda:{number}"),
+            Self::Metal => formatter.write_str("metal"),
+        }
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Device {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Device {
+    fn schema_name() -> Cow<'static, str> {
+        "Device".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^(auto|cpu|cuda(:[0-9]+)?|metal)$"})
+    }
+}
+
+fn demo_models() -> Vec<LocalModel> {
+    vec![
+        LocalModel::new(DEMO_EMBEDDING_MODEL),
+        LocalModel::new(DEMO_RERANK_MODEL),
+    ]
+}
+
+fn max_running() -> NonZeroUsize {
+    NonZeroUsize::MIN.saturating_add(1)
+}
+
+fn max_waiting() -> usize {
+    1024
+}
+
+fn max_batch_tokens() -> NonZeroUsize {
+    NonZeroUsize::MIN.saturating_add(4095)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn everything_has_a_default() {
+        let config: SentenceTransformersConfig = serde_json::from_value(json!({})).unwrap();
+        assert_eq!(config, SentenceTransformersConfig::default());
+        let ids: Vec<String> = config.models.iter().map(LocalModel::id).collect();
+        assert_eq!(ids, ["puna/tiny-embed", "puna/tiny-rerank"]);
+        assert_eq!((config.max_running.get(), config.max_batch_tokens.get()), (2, 4096));
+        config.validate().unwrap();
+    }
+
+    #[test]
+    fn a_configuration_of_llama_stack_loads() {
+        let config: SentenceTransformersConfig = serde_json::from_value(json!({"trust_remote_code": true})).unwrap();
+        assert_eq!(config.models, SentenceTransformersConfig::default().models);
+    }
+
+    #[test]
+    fn ids_come_from_paths() {
+        for (path, id) in [
+            ("/models/bge-small-en-v1.5", "bge-small-en-v1.5"),
+            ("a/b/", "b"),
+            ("/", ""),
+        ] {
+            assert_eq!(LocalModel::new(path).id(), id, "{path}");
+        }
+        let named = |id: &str| LocalModel {
+            id: Some(id.to_owned()),
+            ..LocalModel::new("/models/x")
+        };
+        assert_eq!(named("mine").id(), "mine");
+        assert_eq!(named("").id(), "x");
+    }
+
+    #[test]
+    fn faults_name_their_place() {
+        for (models, param, message) in [
+            (json!([]), "models", "must list a model"),
+            (json!([{"path": ""}]), "models[0].path", "must not be empty"),
+            (json!([{"path": "/"}]), "models[0].path", "set `id`"),
+            (
+                json!([{"path": "/a/x"}, {"path": "/b/x"}]),
+                "models[1].id",
+                "each needs one of its own",
+            ),
+        ] {
+            let config: SentenceTransformersConfig = serde_json::from_value(json!({"models": models})).unwrap();
+            let error = config.validate().unwrap_err();
+            assert_eq!(error.param(), Some(param));
+            assert!(error.message().contains(message), "{}", error.message());
+        }
+    }
+
+    #[test]
+    fn devices_are_read_and_written() {
+        for text in ["auto", "cpu", "cuda:3", "metal"] {
+            assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse::<Device>().unwrap(), Device::Cuda(0));
+        assert!("gpu".parse::<Device>().unwrap_err().contains("`cuda:N`"));
+    }
+}

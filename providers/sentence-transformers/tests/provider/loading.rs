@@ -1,0 +1,220 @@
+//! Folders that cannot be served, and why.
+
+use std::fs;
+use std::path::Path;
+
+use puna_api::{ErrorKind, ModelType};
+use serde_json::{Value, json};
+
+use crate::local::{Local, fixture};
+
+/// A copy of a model, to be damaged.
+fn copy(name: &str) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    copy_into(&fixture("models").join(name), copy.path());
+    copy
+}
+
+fn copy_into(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_into(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn change(file: &Path, change: impl FnOnce(&mut Value)) {
+    let mut value: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    change(&mut value);
+    fs::write(file, value.to_string()).unwrap();
+}
+
+async fn refusal(folder: &Path) -> String {
+    let config = json!({"models": [{"path": folder, "id": "m"}]});
+    let error = Local::start(config).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    let message = error.message().to_owned();
+    assert!(message.starts_with("failed to load the model `m`: "), "{message}");
+    message
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_a_folder_is_told_at_start() {
+    type Damage = fn(&Path);
+    let cases: [(&str, Damage, &str); 12] = [
+        (
+            "bert-mean",
+            |model| fs::remove_file(model.join("config.json")).unwrap(),
+            "has no config.json",
+        ),
+        (
+            "bert-mean",
+            |model| fs::remove_file(model.join("tokenizer.json")).unwrap(),
+            "has no tokenizer.json",
+        ),
+        (
+            "bert-mean",
+            |model| fs::rename(model.join("model.safetensors"), model.join("pytorch_model.bin")).unwrap(),
+            "pickle are not read",
+        ),
+        (
+            "bert-mean",
+            |model| fs::write(model.join("tokenizer.json"), "{}").unwrap(),
+            "tokenizer.json is not what it should be",
+        ),
+        (
+            "bert-mean",
+            |model| fs::write(model.join("model.safetensors"), [255; 64]).unwrap(),
+            "not in the format of safetensors",
+        ),
+        (
+            "bert-mean",
+            |model| change(&model.join("config.json"), |config| config["hidden_size"] = json!(32)),
+            "has the shape",
+        ),
+        (
+            "bert-mean",
+            |model| {
+                change(&model.join("config.json"), |config| {
+                    config["num_hidden_layers"] = json!(4_000_000_000_u32);
+                });
+            },
+            "the weights have no `encoder.layer.2.attention.self.query.weight`",
+        ),
+        (
+            "bert-mean",
+            |model| {
+                change(&model.join("config.json"), |config| {
+                    config["model_type"] = json!("modernbert");
+                });
+            },
+            "`modernbert`; known are",
+        ),
+        (
+            "bert-mean",
+            |model| {
+                change(&model.join("modules.json"), |modules| {
+                    modules[2]["type"] = json!("sentence_transformers.models.CNN");
+                });
+            },
+            "`sentence_transformers.models.CNN`; known are",
+        ),
+        (
+            "roberta-dense",
+            |model| {
+                change(&model.join("2_Dense/config.json"), |dense| {
+                    dense["in_features"] = json!(16);
+                });
+            },
+            "16 `in_features`, and what it gets has 96",
+        ),
+        (
+            "bert-rerank",
+            |model| {
+                change(&model.join("config.json"), |config| {
+                    config["id2label"] = json!({"0": "no", "1": "yes"});
+                });
+            },
+            "tells 2 labels apart",
+        ),
+        (
+            "bert-rerank",
+            |model| {
+                change(&model.join("config.json"), |config| {
+                    config["sentence_transformers"]["activation_fn"] = json!("os.system");
+                });
+            },
+            "`os.system` is not known",
+        ),
+    ];
+    for (name, damage, message) in cases {
+        let model = copy(name);
+        damage(model.path());
+        let refusal = refusal(model.path()).await;
+        assert!(refusal.contains(message), "{refusal}");
+    }
+    assert!(
+        refusal(Path::new("/nowhere/at/all"))
+            .await
+            .contains("cannot read /nowhere/at/all")
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_ends_early_is_refused_wherever_it_ends() {
+    let model = copy("bert-mean");
+    let file = model.path().join("model.safetensors");
+    let whole = fs::read(&file).unwrap();
+    for length in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
+        fs::write(&file, &whole[..length]).unwrap();
+        let refusal = refusal(model.path()).await;
+        assert!(
+            refusal.contains("not in the format of safetensors"),
+            "{length}: {refusal}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn weights_in_several_files_are_one_model() {
+    let model = copy("bert-mean");
+    let index = json!({"weight_map": {"embeddings.word_embeddings.weight": "model-00001-of-00001.safetensors"}});
+    fs::rename(
+        model.path().join("model.safetensors"),
+        model.path().join("model-00001-of-00001.safetensors"),
+    )
+    .unwrap();
+    fs::write(model.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
+    let config = json!({"models": [{"path": model.path(), "id": "sharded"}]});
+    let local = Local::start(config).await.unwrap();
+    assert_eq!(
+        local.vectors("sharded", &json!({"input": "a"})).await.unwrap()[0].len(),
+        16
+    );
+}
+
+#[tokio::test]
+async fn models_are_listed_with_what_they_are_for() {
+    let models: Vec<Value> = ["bert-mean", "roberta-dense", "xlm-roberta-rerank"]
+        .map(|name| json!({"path": fixture("models").join(name)}))
+        .into();
+    let local = Local::start(json!({"models": models})).await.unwrap();
+    let listed: Vec<_> = local
+        .models()
+        .await
+        .into_iter()
+        .map(|model| (model.provider_model_id, model.model_type, json!(model.metadata)))
+        .collect();
+    let expected = [
+        (
+            "bert-mean",
+            ModelType::Embedding,
+            json!({"embedding_dimension": 16, "context_length": 32}),
+        ),
+        (
+            "roberta-dense",
+            ModelType::Embedding,
+            json!({"embedding_dimension": 12, "context_length": 148}),
+        ),
+        ("xlm-roberta-rerank", ModelType::Rerank, json!({"context_length": 148})),
+    ];
+    assert_eq!(
+        listed,
+        expected.map(|(id, kind, metadata)| (id.to_owned(), kind, metadata))
+    );
+}
+
+#[tokio::test]
+async fn a_number_format_that_a_processor_cannot_compute_with_is_refused() {
+    let config = json!({"models": [{"path": fixture("models").join("bert-mean"), "dtype": "bf16", "device": "cpu"}]});
+    let error = Local::start(config).await.err().unwrap();
+    assert!(
+        error.message().contains("bf16 cannot be computed with on a processor"),
+        "{error}"
+    );
+}
