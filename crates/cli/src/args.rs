@@ -22,6 +22,9 @@ pub(crate) enum Command {
     Describe(DescribeArgs),
     /// List the provider types in this binary, or the configuration keys of one.
     Providers(ProvidersArgs),
+    /// Get models from the Hugging Face hub, and see and remove those on this machine.
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Chat with a model of a running server.
     Chat(ChatArgs),
     /// Print a completion script for a shell.
@@ -102,6 +105,58 @@ pub(crate) struct ChatArgs {
     /// The most tokens of an answer.
     #[arg(long)]
     pub(crate) max_tokens: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Get a model, or go on where that was interrupted; prints the folder that it is in.
+    Pull(ModelPullArgs),
+    /// List the models on this machine.
+    List(ModelListArgs),
+    /// Show the files of a model on this machine, and where they are.
+    Show(ModelShowArgs),
+    /// Remove a model from this machine; with a revision, only what no other revision uses.
+    Rm(ModelRmArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ModelPullArgs {
+    /// The model, such as hf:Qwen/Qwen3-0.6B or hf:ORG/NAME@REVISION.
+    #[arg(value_name = "MODEL")]
+    pub(crate) name: String,
+
+    /// Only these files, where * stands for anything; may be given several times.
+    #[arg(long = "file", value_name = "PATTERN")]
+    pub(crate) files: Vec<String>,
+
+    /// A folder for plain files, instead of the cache that Python's tools use too.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ModelListArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ModelShowArgs {
+    /// The model, such as hf:Qwen/Qwen3-0.6B.
+    #[arg(value_name = "MODEL")]
+    pub(crate) name: String,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ModelRmArgs {
+    /// The model, such as hf:Qwen/Qwen3-0.6B.
+    #[arg(value_name = "MODEL")]
+    pub(crate) name: String,
 }
 
 #[derive(Debug, clap::Args)]

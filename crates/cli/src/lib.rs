@@ -5,6 +5,7 @@ mod chat;
 mod config_file;
 mod describe;
 mod logging;
+mod model;
 mod output;
 mod providers;
 mod run;
@@ -59,6 +60,7 @@ fn start(args: Args, linked: &'static [ProviderSpec]) -> Result<()> {
         Command::Validate(args) => validate::validate(&invocation, &args),
         Command::Describe(args) => describe::describe(&invocation, &args),
         Command::Providers(args) => providers::providers(&invocation, &args),
+        Command::Model(command) => model::model(&invocation, command),
         Command::Chat(args) => chat::chat(&invocation, args),
         Command::Completions(args) => {
             let mut command = Args::command();

@@ -20,6 +20,11 @@ pub(crate) fn complain(error: &Error) {
     let _ = writeln!(io::stderr().lock(), "error: {error}");
 }
 
+/// Writes a line to standard error that is no error; nothing more can be done where that fails.
+pub(crate) fn remark(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
 /// Rows in columns, each as wide as its widest cell but the last.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or_default();

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use puna_api::{Error, RequestContext, Result};
 use puna_config::{CorsConfig, Overrides, Plan, ServerConfig};
+use puna_hub::Cache;
 use puna_router::{Resources, Stack};
 use puna_server::{ApiKey, CorsRules, CorsSettings, Limits, Listeners, Metrics, ServerSettings};
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,19 +44,24 @@ pub(crate) fn run(invocation: &Invocation, args: RunArgs) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| Error::internal("failed to start the async runtime").with_source(error))?;
-    runtime.block_on(serve(plan, listeners, &settings, &notes, started))
+    // What providers share: the guard of outbound requests, and the models that were pulled.
+    let mut resources = Resources::default().with(Arc::new(config_file::egress_policy(&plan)?));
+    if let Some(models) = Cache::from_variables(|name| invocation.environment.get(name).map(str::to_owned)) {
+        resources = resources.with(Arc::new(models));
+    }
+    runtime.block_on(serve(plan, resources, listeners, &settings, &notes, started))
 }
 
 async fn serve(
     plan: Plan,
+    resources: Resources,
     listeners: Listeners,
     settings: &ServerSettings,
     notes: &str,
     started: Instant,
 ) -> Result<()> {
     let grace = settings.limits.shutdown_grace;
-    let egress = config_file::egress_policy(&plan)?;
-    let stack = Stack::build(plan, Resources::default().with(Arc::new(egress))).await?;
+    let stack = Stack::build(plan, resources).await?;
     output::say(&(greeting(&stack, &listeners) + notes))?;
     tracing::info!(address = %listeners.address(), ready_after = ?started.elapsed(), "listening");
     let ending = async {
