@@ -127,7 +127,9 @@ fn answer(
             }
             if let Some(finished) = finished {
                 // The engine may be at the next token, which nobody needs.
-                drop(generation);
+                if let Some(generation) = generation {
+                    generation.finish();
+                }
                 yield (index, AnswerEvent::Finished(finished));
                 break;
             }

@@ -5,6 +5,7 @@
 //! runs the model for many answers at once.
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use mistralrs::core::MistralRs;
@@ -16,9 +17,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error;
 use crate::generation::{Generation, GenerationRequest, Held};
+use crate::meters::{Counted, Meters};
 use crate::reasoning::Thinking;
 use crate::template::ChatTemplate;
-use picker::{Answering, Constraint, EndTokens, Picker, Rest};
+use picker::{Answering, Constraint, EndTokens, Listener, Picker, Rest};
 use turns::{Turn, Turns};
 
 mod call_watch;
@@ -49,6 +51,8 @@ pub(crate) struct Engine {
     context_length: usize,
     defaults: SamplingDefaults,
     turns: Arc<Turns>,
+    meters: Meters,
+    _loaded: Counted,
     host: Host,
 }
 
@@ -131,12 +135,18 @@ impl Engine {
         };
         let (events, received) = mpsc::unbounded_channel();
         let vocabulary_size = self.tokenizer.tokens.len();
+        let read_to_end = Arc::new(AtomicBool::new(false));
+        let listener = Listener {
+            events,
+            read_to_end: Arc::clone(&read_to_end),
+            meters: self.meters.clone(),
+        };
         let answering = Answering::new(
             &request,
             constraint,
             Arc::clone(&self.end_tokens),
             vocabulary_size,
-            events,
+            listener,
         );
         let rest = answering.rest();
         let runner = Runner {
@@ -148,7 +158,8 @@ impl Engine {
         if self.turns.steps_aside() {
             self.host.spawn(runner.go_on(answering, over));
         }
-        Ok(Generation::new(received))
+        self.meters.prompt_tokens.increment(request.prompt.len() as u64);
+        Ok(Generation::new(received, read_to_end))
     }
 
     /// Whether the engine takes requests.
@@ -198,7 +209,7 @@ impl Runner {
             let events = picker::lock(&answering).events();
             let turn = tokio::select! {
                 turn = self.turns.another() => turn,
-                () = events.closed() => return,
+                () = events.closed() => return picker::lock(&answering).leave(),
             };
             let begun = match turn {
                 Ok(turn) => self.run(&answering, rest, turn).await,

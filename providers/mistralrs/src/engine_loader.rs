@@ -11,6 +11,7 @@ use puna_api::{Error, Host, Result};
 use crate::checkpoint::Checkpoint;
 use crate::config::{LocalModel, MistralrsConfig};
 use crate::engine::{Engine, EngineSettings};
+use crate::meters::Meters;
 use crate::pool::{Lease, Loader};
 
 /// An engine that stays loaded for as long as somebody has this.
@@ -19,7 +20,7 @@ pub(crate) type EngineLease = Lease<EngineLoader>;
 /// Loads the models of a configuration.
 #[derive(Debug)]
 pub(crate) struct EngineLoader {
-    models: BTreeMap<String, LocalModel>,
+    models: BTreeMap<String, (LocalModel, Meters)>,
     max_running: NonZeroUsize,
     max_waiting: usize,
     host: Host,
@@ -27,8 +28,16 @@ pub(crate) struct EngineLoader {
 
 impl EngineLoader {
     pub(crate) fn new(config: MistralrsConfig, host: Host) -> Self {
+        let meters = |model: &LocalModel| Meters::new(host.provider_id(), &model.id());
         Self {
-            models: config.models.into_iter().map(|model| (model.id(), model)).collect(),
+            models: config
+                .models
+                .into_iter()
+                .map(|model| {
+                    let meters = meters(&model);
+                    (model.id(), (model, meters))
+                })
+                .collect(),
             max_running: config.max_running,
             max_waiting: config.max_waiting,
             host,
@@ -37,7 +46,7 @@ impl EngineLoader {
 
     /// The files of a model, as far as they are there.
     pub(crate) fn checkpoint(&self, id: &str) -> Option<Checkpoint> {
-        let model = self.models.get(id)?;
+        let (model, _) = self.models.get(id)?;
         let path = if model.is_demo() {
             self.demo_folder().ok()?
         } else {
@@ -69,7 +78,7 @@ impl Loader for EngineLoader {
     }
 
     async fn load(&self, id: &str) -> Result<Engine> {
-        let model = self
+        let (model, meters) = self
             .models
             .get(id)
             .ok_or_else(|| Error::internal(format!("the model `{id}` is not configured")))?;
@@ -90,6 +99,7 @@ impl Loader for EngineLoader {
             uqff: model.uqff.clone(),
             max_running: model.max_running.unwrap_or(self.max_running),
             max_waiting: self.max_waiting,
+            meters: meters.clone(),
             host: self.host.clone(),
         })
         .await?;

@@ -1,6 +1,7 @@
 //! One answer on its way from the engine.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use puna_api::{Error, Result};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -53,6 +54,7 @@ impl GenerationRequest {
 #[derive(Debug)]
 pub(crate) struct Generation {
     events: UnboundedReceiver<Event>,
+    read_to_end: Arc<AtomicBool>,
 }
 
 /// What happens to an answer.
@@ -80,8 +82,13 @@ pub(crate) enum Next {
 }
 
 impl Generation {
-    pub(crate) fn new(events: UnboundedReceiver<Event>) -> Self {
-        Self { events }
+    pub(crate) fn new(events: UnboundedReceiver<Event>, read_to_end: Arc<AtomicBool>) -> Self {
+        Self { events, read_to_end }
+    }
+
+    /// Ends the answer here: it is whole, and who waits for it has not gone away.
+    pub(crate) fn finish(self) {
+        self.read_to_end.store(true, Ordering::Relaxed);
     }
 
     /// Waits for the next token. After [`Next::End`], and after as many tokens as were asked for, there are no more.

@@ -12,6 +12,7 @@ mod forms;
 mod generation;
 mod logprobs;
 mod messages;
+mod meters;
 mod pool;
 mod provider;
 mod reasoning;

@@ -26,6 +26,7 @@ use crate::checkpoint::{Checkpoint, Layout};
 use crate::config::{DType, Device};
 use crate::error;
 use crate::generation::{GenerationRequest, Held, Next};
+use crate::meters::{Counted, Meters};
 use crate::sampling::Sampling;
 use crate::template::{ChatTemplate, TemplateSource};
 
@@ -52,6 +53,8 @@ pub(crate) struct EngineSettings {
     pub(crate) max_running: NonZeroUsize,
     /// How many answers may wait.
     pub(crate) max_waiting: usize,
+    /// What is measured.
+    pub(crate) meters: Meters,
     /// Where the work goes on that an answer needs between its turns.
     pub(crate) host: Host,
 }
@@ -145,7 +148,14 @@ fn load_here(settings: &EngineSettings) -> Result<Engine> {
             end_tokens: Arc::new(model.end_tokens),
             context_length,
             defaults: model.defaults,
-            turns: Arc::new(Turns::new(&settings.id, at_once.get(), settings.max_waiting)),
+            turns: Arc::new(Turns::new(
+                &settings.id,
+                at_once.get(),
+                settings.max_waiting,
+                settings.meters.clone(),
+            )),
+            meters: settings.meters.clone(),
+            _loaded: Counted::new(&settings.meters.loaded),
             host: settings.host.clone(),
         })
     })

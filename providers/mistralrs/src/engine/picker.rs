@@ -1,6 +1,7 @@
 //! Chooses the tokens of one answer inside the engine's loop.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mistralrs::core::Response;
@@ -15,6 +16,7 @@ use super::turns::{Turn, Turns};
 use crate::error;
 use crate::generation::{Event, GenerationRequest};
 use crate::logprobs::{Likelihood, Scored};
+use crate::meters::Meters;
 use crate::sampling::{NotFinite, Sampler};
 
 /// The tokens that end an answer.
@@ -34,13 +36,23 @@ pub(super) struct Answering {
     constraint: Constraint,
     end_tokens: Arc<EndTokens>,
     vocabulary_size: usize,
-    events: UnboundedSender<Event>,
+    listener: Listener,
     prompt: Arc<[u32]>,
     /// The prompt, or as much of it as was looked at, and the answer.
     tokens: Vec<u32>,
     max_length: usize,
     top_logprobs: Option<usize>,
     progress: Progress,
+}
+
+/// Who waits for an answer.
+pub(super) struct Listener {
+    /// Where it goes.
+    pub(super) events: UnboundedSender<Event>,
+    /// Whether they left because they have all of it.
+    pub(super) read_to_end: Arc<AtomicBool>,
+    /// What is measured.
+    pub(super) meters: Meters,
 }
 
 /// What limits the choice of tokens.
@@ -78,7 +90,7 @@ impl Answering {
         constraint: Constraint,
         end_tokens: Arc<EndTokens>,
         vocabulary_size: usize,
-        events: UnboundedSender<Event>,
+        listener: Listener,
     ) -> Self {
         let prompt = Arc::clone(&request.prompt);
         // A prompt whose tokens are to be scored is gone through one by one, as if it were the answer.
@@ -88,7 +100,7 @@ impl Answering {
             constraint,
             end_tokens,
             vocabulary_size,
-            events,
+            listener,
             tokens: prompt[..read_at_once].to_vec(),
             max_length: prompt.len() + request.max_tokens as usize,
             top_logprobs: request.top_logprobs,
@@ -116,19 +128,42 @@ impl Answering {
 
     /// Where to hear of it when nobody waits for the answer any more.
     pub(super) fn events(&self) -> UnboundedSender<Event> {
-        self.events.clone()
+        self.listener.events.clone()
     }
 
     /// Ends the answer with a failure.
     pub(super) fn fail(&mut self, error: Error) {
+        if self.progress == Progress::Ended {
+            return;
+        }
         self.progress = Progress::Ended;
+        self.listener.meters.failed.increment(1);
         // Where nobody listens any more there is nobody to tell.
-        let _ = self.events.send(Event::Failed(error));
+        let _ = self.listener.events.send(Event::Failed(error));
+    }
+
+    /// Ends the answer because nobody waits for it.
+    pub(super) fn leave(&mut self) {
+        if self.progress != Progress::Ended && !self.listener.read_to_end.load(Ordering::Relaxed) {
+            self.listener.meters.cancelled.increment(1);
+        }
+        self.progress = Progress::Ended;
+    }
+
+    /// Ends the answer because the engine let go of it before its end.
+    fn lose(&mut self) {
+        if self.progress == Progress::Running && self.tokens.len() < self.max_length {
+            self.fail(error::stopped());
+        }
     }
 
     /// The token that the answer goes on with; none when it is at its end.
     fn next(&mut self, mut logits: Vec<f32>) -> Option<u32> {
-        if self.progress == Progress::Ended || self.events.is_closed() {
+        if self.progress == Progress::Ended {
+            return None;
+        }
+        if self.listener.events.is_closed() {
+            self.leave();
             return None;
         }
         // Some models have more logits than tokens, to fill up a block of memory.
@@ -136,7 +171,7 @@ impl Answering {
         if let Some(&token) = self.prompt.get(self.tokens.len()) {
             let likelihood = self.likelihood(token, &logits);
             self.tokens.push(token);
-            let _ = self.events.send(Event::Prompt(Scored { token, likelihood }));
+            let _ = self.listener.events.send(Event::Prompt(Scored { token, likelihood }));
             return Some(token);
         }
         let raw = self.top_logprobs.is_some().then(|| logits.clone());
@@ -144,13 +179,15 @@ impl Answering {
             Ok(Some(token)) => {
                 let likelihood = raw.and_then(|raw| self.likelihood(token, &raw));
                 self.tokens.push(token);
+                self.listener.meters.generated_tokens.increment(1);
                 // Where nobody listens any more, the next call ends the answer.
-                let _ = self.events.send(Event::Token(Scored { token, likelihood }));
+                let _ = self.listener.events.send(Event::Token(Scored { token, likelihood }));
                 Some(token)
             }
             Ok(None) => {
                 self.progress = Progress::Ended;
-                let _ = self.events.send(Event::End);
+                self.listener.meters.generated_tokens.increment(1);
+                let _ = self.listener.events.send(Event::End);
                 None
             }
             Err(error) => {
@@ -258,7 +295,7 @@ impl Picker {
 impl CustomLogitsProcessor for Picker {
     fn apply(&self, logits: &Tensor, _context: &[u32]) -> mistralrs::Result<Tensor> {
         #[cfg(test)]
-        assert!(!lock(&self.0).turns.defect.load(std::sync::atomic::Ordering::Relaxed));
+        assert!(!lock(&self.0).turns.defect.load(Ordering::Relaxed));
         let logits = logits.to_vec1::<f32>().unwrap_or_default();
         // A panic here would end the engine, and with it all other answers.
         let picked = catch_unwind(AssertUnwindSafe(|| lock(&self.0).pick(logits)));
@@ -278,7 +315,7 @@ impl Seat {
         let token = answering.next(logits);
         self.made += 1;
         #[cfg(test)]
-        self.turns.chosen.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.turns.chosen.fetch_add(1, Ordering::Relaxed);
         let length = answering.tokens.len();
         if let Some(token) = token {
             if length >= answering.max_length || !self.turns.is_over(self.made, length) {
@@ -328,6 +365,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.take_responses();
+        lock(&self.answering).lose();
     }
 }
 

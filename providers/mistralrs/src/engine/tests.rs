@@ -26,6 +26,7 @@ async fn demo(host: &TestHost) -> Engine {
         uqff: None,
         max_running: NonZeroUsize::MIN,
         max_waiting: 16,
+        meters: Meters::unread(),
         host: host.host(),
     })
     .await

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use metrics::Counter;
 use puna_api::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error;
+use crate::meters::{Counted, Meters};
 
 /// The fewest tokens that an answer may make before it steps aside for one that waits.
 const SHORTEST_TURN: usize = 32;
@@ -23,6 +25,7 @@ pub(super) struct Turns {
     waiting: AtomicUsize,
     max_waiting: usize,
     steps_aside: bool,
+    meters: Meters,
     /// Lets a test end the engine as a defect of its own would.
     #[cfg(test)]
     pub(super) defect: std::sync::atomic::AtomicBool,
@@ -35,17 +38,19 @@ pub(super) struct Turns {
 #[derive(Debug)]
 pub(super) struct Turn {
     _permit: OwnedSemaphorePermit,
+    _running: Counted,
 }
 
 impl Turns {
     /// Turns for `at_once` answers at the same time, and for `max_waiting` that wait to begin.
-    pub(super) fn new(model: &str, at_once: usize, max_waiting: usize) -> Self {
+    pub(super) fn new(model: &str, at_once: usize, max_waiting: usize, meters: Meters) -> Self {
         Self {
             model: model.to_owned(),
             free: Arc::new(Semaphore::new(at_once)),
             waiting: AtomicUsize::new(0),
             max_waiting,
             steps_aside: at_once == 1,
+            meters,
             #[cfg(test)]
             defect: false.into(),
             #[cfg(test)]
@@ -57,7 +62,7 @@ impl Turns {
     /// nothing.
     pub(super) async fn first(&self) -> Result<Turn> {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
-            return Ok(Turn { _permit: permit });
+            return Ok(self.turn(permit));
         }
         let place = Place::take(&self.waiting);
         if place.before > self.max_waiting.saturating_sub(1) {
@@ -66,7 +71,11 @@ impl Turns {
                 "{waiting} answers wait for the model `{model}` already; try again later"
             )));
         }
-        self.wait().await
+        let _waiting = Counted::new(&self.meters.waiting);
+        let mut leaving = Leaving(Some(&self.meters.cancelled));
+        let turn = self.wait().await;
+        leaving.0 = None;
+        turn
     }
 
     /// Waits for another turn of an answer that stepped aside.
@@ -80,7 +89,14 @@ impl Turns {
             .acquire_owned()
             .await
             .map_err(|_| error::stopped())?;
-        Ok(Turn { _permit: permit })
+        Ok(self.turn(permit))
+    }
+
+    fn turn(&self, permit: OwnedSemaphorePermit) -> Turn {
+        Turn {
+            _permit: permit,
+            _running: Counted::new(&self.meters.running),
+        }
     }
 
     /// Whether an answer should step aside that has made so many tokens in its turn, and has so many with its prompt.
@@ -91,6 +107,17 @@ impl Turns {
     /// Whether answers step aside at all.
     pub(super) fn steps_aside(&self) -> bool {
         self.steps_aside
+    }
+}
+
+/// Counts one who stops waiting.
+struct Leaving<'a>(Option<&'a Counter>);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some(cancelled) = self.0 {
+            cancelled.increment(1);
+        }
     }
 }
 
@@ -124,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn turns_come_in_order_and_waiting_is_bounded() {
-        let turns = Turns::new("m", 1, 2);
+        let turns = Turns::new("m", 1, 2, Meters::unread());
         let first = turns.first().await.unwrap();
         let (mut second, mut third) = (Box::pin(turns.first()), Box::pin(turns.first()));
         assert!(second.as_mut().now_or_never().is_none() && third.as_mut().now_or_never().is_none());
@@ -141,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_answer_steps_aside_only_for_others() {
-        let turns = Turns::new("m", 1, 2);
+        let turns = Turns::new("m", 1, 2, Meters::unread());
         let _first = turns.first().await.unwrap();
         assert!(!turns.is_over(1_000, 1_000));
         let mut second = Box::pin(turns.first());
@@ -152,7 +179,7 @@ mod tests {
 
     #[tokio::test]
     async fn with_many_turns_at_once_nobody_steps_aside() {
-        let turns = Turns::new("m", 2, 2);
+        let turns = Turns::new("m", 2, 2, Meters::unread());
         let _both = (turns.first().await.unwrap(), turns.first().await.unwrap());
         let mut third = Box::pin(turns.first());
         assert!(third.as_mut().now_or_never().is_none());

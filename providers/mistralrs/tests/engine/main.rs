@@ -8,6 +8,7 @@
 mod forms;
 mod joined;
 mod local;
+mod metrics;
 mod models;
 mod refusals;
 mod requests;
