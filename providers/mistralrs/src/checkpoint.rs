@@ -39,6 +39,10 @@ pub(crate) struct Checkpoint {
     pub(crate) weight_bytes: u64,
     /// The most tokens that the model was made for, where that is told.
     pub(crate) context_length: Option<u64>,
+    /// Whether the model turns texts into vectors: it is in the layout of sentence-transformers.
+    pub(crate) embeds: bool,
+    /// How many numbers its vectors have, where that is told.
+    pub(crate) dimension: Option<u64>,
 }
 
 /// Where a model's files are.
@@ -76,12 +80,15 @@ impl Checkpoint {
         for name in ["tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
             read_json(&path.join(name))?;
         }
+        let modules = read_json(&path.join("modules.json"))?;
         let mut context_length = None;
+        let mut width = None;
         for name in ["config.json", "params.json"] {
             let file = path.join(name);
             if let Some(config) = read_json(&file)? {
                 check_sizes(&config).map_err(|cause| damaged(&file, &cause))?;
                 context_length = context_length.or_else(|| context_length_of(&config));
+                width = width.or_else(|| config["hidden_size"].as_u64());
             }
         }
         if let Some(first) = uqff.filter(|first| !path.join(first).is_file()) {
@@ -113,6 +120,9 @@ impl Checkpoint {
             layout: Layout::Folder(path),
             weight_bytes,
             context_length,
+            embeds: modules.is_some(),
+            // Another layer may follow, of another width.
+            dimension: modules.and_then(|modules| width.filter(|_| !modules.to_string().contains("Dense"))),
         })
     }
 }
@@ -201,6 +211,8 @@ fn gguf(path: &Path) -> Result<Checkpoint> {
         layout: Layout::Gguf(path),
         weight_bytes,
         context_length: header.context_length,
+        embeds: false,
+        dimension: None,
     })
 }
 

@@ -24,6 +24,7 @@ use picker::{Answering, Constraint, EndTokens, Listener, Picker, Rest};
 use turns::{Turn, Turns};
 
 mod call_watch;
+mod embedder;
 mod grammar;
 mod load;
 mod picker;
@@ -32,6 +33,7 @@ mod tests;
 mod turns;
 
 pub(crate) use call_watch::CallForms;
+pub(crate) use embedder::{Embedder, FEWEST_TOKENS};
 pub(crate) use grammar::{Form, Grammar};
 pub(crate) use load::EngineSettings;
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::ops::Deref;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -10,12 +12,55 @@ use puna_api::{Error, Host, Result};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{LocalModel, MistralrsConfig};
-use crate::engine::{Engine, EngineSettings};
+use crate::engine::{Embedder, Engine, EngineSettings};
 use crate::meters::Meters;
 use crate::pool::{Lease, Loader};
 
-/// An engine that stays loaded for as long as somebody has this.
-pub(crate) type EngineLease = Lease<EngineLoader>;
+/// A loaded model, by what it is for.
+pub(crate) enum LoadedModel {
+    /// It generates text.
+    Language(Arc<Engine>),
+    /// It turns texts into vectors.
+    Embedding(Arc<Embedder>),
+}
+
+/// An engine that stays loaded for as long as somebody has this. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct EngineLease {
+    engine: Arc<Engine>,
+    _lease: Lease<EngineLoader>,
+}
+
+impl EngineLease {
+    /// The engine of a model that generates text; none of another one.
+    pub(crate) fn of(lease: &Lease<EngineLoader>) -> Option<Self> {
+        match &**lease {
+            LoadedModel::Language(engine) => Some(Self {
+                engine: Arc::clone(engine),
+                _lease: lease.clone(),
+            }),
+            LoadedModel::Embedding(_) => None,
+        }
+    }
+}
+
+impl Deref for EngineLease {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+impl LoadedModel {
+    /// The most tokens that it takes.
+    pub(crate) fn context_length(&self) -> usize {
+        match self {
+            Self::Language(engine) => engine.context_length(),
+            Self::Embedding(embedder) => embedder.context_length(),
+        }
+    }
+}
 
 /// Loads the models of a configuration.
 #[derive(Debug)]
@@ -71,13 +116,13 @@ impl EngineLoader {
 
 #[async_trait]
 impl Loader for EngineLoader {
-    type Model = Engine;
+    type Model = LoadedModel;
 
     fn size_bytes(&self, id: &str) -> u64 {
         self.checkpoint(id).map_or(0, |checkpoint| checkpoint.weight_bytes)
     }
 
-    async fn load(&self, id: &str) -> Result<Engine> {
+    async fn load(&self, id: &str) -> Result<LoadedModel> {
         let (model, meters) = self
             .models
             .get(id)
@@ -88,9 +133,11 @@ impl Loader for EngineLoader {
         } else {
             model.path.clone()
         };
-        let engine = Engine::load(EngineSettings {
+        let checkpoint = Checkpoint::find(&path, model.uqff.as_deref())?;
+        let embeds = checkpoint.embeds;
+        let settings = EngineSettings {
             id: id.to_owned(),
-            checkpoint: Checkpoint::find(&path, model.uqff.as_deref())?,
+            checkpoint,
             dtype: model.dtype,
             device: model.device,
             max_sequence_length: model.max_sequence_length,
@@ -101,15 +148,22 @@ impl Loader for EngineLoader {
             max_waiting: self.max_waiting,
             meters: meters.clone(),
             host: self.host.clone(),
-        })
-        .await?;
+        };
+        let loaded = if embeds {
+            LoadedModel::Embedding(Arc::new(Embedder::load(settings).await?))
+        } else {
+            LoadedModel::Language(Arc::new(Engine::load(settings).await?))
+        };
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let context_length = engine.context_length();
+        let context_length = loaded.context_length();
         tracing::info!(model = id, milliseconds, context_length, "loaded the model");
-        Ok(engine)
+        Ok(loaded)
     }
 
-    fn is_alive(engine: &Engine) -> bool {
-        engine.is_running()
+    fn is_alive(model: &LoadedModel) -> bool {
+        match model {
+            LoadedModel::Language(engine) => engine.is_running(),
+            LoadedModel::Embedding(embedder) => embedder.is_running(),
+        }
     }
 }

@@ -5,6 +5,7 @@ mod chat;
 mod checkpoint;
 mod completion;
 mod config;
+mod embeddings;
 mod engine;
 mod engine_loader;
 mod error;

@@ -13,9 +13,9 @@ use serde_json::json;
 
 use crate::answer::answers;
 use crate::config::{Load, LocalModel, MistralrsConfig};
-use crate::engine_loader::{EngineLease, EngineLoader};
-use crate::pool::{Limits, Pool};
-use crate::{chat, completion, error};
+use crate::engine_loader::{EngineLease, EngineLoader, LoadedModel};
+use crate::pool::{Lease, Limits, Pool};
+use crate::{chat, completion, embeddings, error};
 
 /// A body of more bytes than this is worked on aside, so that other requests of the thread need not wait for it.
 const LARGE_BODY_BYTES: usize = 16 * 1024;
@@ -74,8 +74,46 @@ impl Provider for Mistralrs {
 }
 
 impl Mistralrs {
+    /// What is known of a model: what it says itself, or else its files.
+    fn listed(&self, id: &str) -> ProviderModel {
+        let known = self.pool.peek(id, |loaded| {
+            let dimension = match loaded {
+                LoadedModel::Language(_) => None,
+                LoadedModel::Embedding(embedder) => Some(embedder.dimension() as u64),
+            };
+            (dimension.is_some(), Some(loaded.context_length() as u64), dimension)
+        });
+        let (embeds, context_length, dimension) = known
+            .or_else(|| {
+                let files = self.pool.loader().checkpoint(id)?;
+                Some((files.embeds, files.context_length, files.dimension))
+            })
+            .unwrap_or_default();
+        let numbers = [("context_length", context_length), ("embedding_dimension", dimension)];
+        let metadata = numbers
+            .into_iter()
+            .filter_map(|(name, number)| Some((name.to_owned(), json!(number?))));
+        ProviderModel {
+            provider_model_id: id.to_owned(),
+            model_type: if embeds { ModelType::Embedding } else { ModelType::Llm },
+            metadata: metadata.collect(),
+        }
+    }
+
     /// The engine of the model that a request was routed to, loaded if need be.
     async fn engine<T>(&self, request: &InferenceRequest<T>) -> Result<EngineLease> {
+        let lease = self.lease(request).await?;
+        EngineLease::of(&lease).ok_or_else(|| {
+            Error::unsupported(format!(
+                "the model `{}` generates no text, it makes embeddings",
+                request.requested_model
+            ))
+            .with_param("model")
+        })
+    }
+
+    /// The model that a request was routed to, loaded if need be.
+    async fn lease<T>(&self, request: &InferenceRequest<T>) -> Result<Lease<EngineLoader>> {
         let id = &request.model.provider_model_id;
         match self.pool.get(id).await {
             // A model that the operator got wrong is no fault of the caller.
@@ -120,6 +158,8 @@ impl Inference for Mistralrs {
         Capabilities::of(&[
             Capability::Chat,
             Capability::Completion,
+            Capability::Embeddings,
+            Capability::EmbeddingDimensions,
             Capability::Tools,
             Capability::ForcedToolChoice,
             Capability::StructuredOutput,
@@ -189,27 +229,24 @@ impl Inference for Mistralrs {
         _context: &RequestContext,
         request: InferenceRequest<EmbeddingsRequest>,
     ) -> Result<Json<EmbeddingsResponse>> {
-        Err(Error::unsupported(format!(
-            "the model `{}` makes no embeddings, it generates text",
-            request.requested_model
-        ))
-        .with_param("model"))
+        let lease = self.lease(&request).await?;
+        let LoadedModel::Embedding(embedder) = &*lease else {
+            return Err(Error::unsupported(format!(
+                "the model `{}` makes no embeddings, it generates text",
+                request.requested_model
+            ))
+            .with_param("model"));
+        };
+        let planner = Arc::clone(embedder);
+        let plan = plan(request, move |body, model| embeddings::plan(body, model, &planner)).await?;
+        Ok(Json::new(embeddings::make(plan, embedder).await?))
     }
 }
 
 #[async_trait]
 impl Models for Mistralrs {
     async fn list_models(&self, _context: &RequestContext) -> Result<Vec<ProviderModel>> {
-        let models = self.pool.ids().map(|id| {
-            let loaded = self.pool.peek(id, |engine| engine.context_length() as u64);
-            let context_length = loaded.or_else(|| self.pool.loader().checkpoint(id)?.context_length);
-            let context_length = context_length.map(|length| ("context_length".to_owned(), json!(length)));
-            ProviderModel {
-                provider_model_id: id.to_owned(),
-                model_type: ModelType::Llm,
-                metadata: context_length.into_iter().collect(),
-            }
-        });
+        let models = self.pool.ids().map(|id| self.listed(id));
         Ok(models.collect())
     }
 

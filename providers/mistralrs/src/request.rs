@@ -158,7 +158,7 @@ fn within(value: Option<f64>, range: std::ops::RangeInclusive<f64>, param: &str)
     }
 }
 
-fn out_of_range(param: &str, right: &str, value: impl std::fmt::Display) -> Error {
+pub(crate) fn out_of_range(param: &str, right: &str, value: impl std::fmt::Display) -> Error {
     Error::invalid_request(format!("`{param}` must be {right}, not {value}")).with_param(param)
 }
 

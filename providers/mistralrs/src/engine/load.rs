@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::thread;
 
 use mistralrs::core::{
-    AutoDeviceMapParams, ChatTemplate as ChatTemplateFile, DefaultSchedulerMethod, DeviceMapSetting, GGUFLoaderBuilder,
-    GGUFSpecificConfig, Loader, MistralRsBuilder, ModelDType, ModelGenerationDefaults, NormalLoaderBuilder,
-    NormalSpecificConfig, Pipeline, SchedulerConfig, TokenSource,
+    AutoDeviceMapParams, ChatTemplate as ChatTemplateFile, DefaultSchedulerMethod, DeviceMapSetting,
+    EmbeddingLoaderBuilder, EmbeddingSpecificConfig, GGUFLoaderBuilder, GGUFSpecificConfig, Loader, MistralRsBuilder,
+    ModelDType, ModelGenerationDefaults, NormalLoaderBuilder, NormalSpecificConfig, Pipeline, SchedulerConfig,
+    TokenSource,
 };
 use mistralrs::llguidance::ParserFactory;
 use mistralrs::parse_isq_value;
@@ -21,7 +22,7 @@ use tracing::Level;
 
 use super::picker::EndTokens;
 use super::turns::Turns;
-use super::{Engine, SamplingDefaults, Tokenizer};
+use super::{Encode, Engine, SamplingDefaults, Tokenizer};
 use crate::checkpoint::{Checkpoint, Layout};
 use crate::config::{DType, Device};
 use crate::error;
@@ -61,22 +62,29 @@ pub(crate) struct EngineSettings {
 
 /// Loads a model and lets it generate, so that a model that cannot work is found out now.
 pub(super) async fn load(settings: EngineSettings) -> Result<Engine> {
+    let engine = on_a_thread(settings, load_here).await?;
+    try_out(&engine).await?;
+    Ok(engine)
+}
+
+/// Reads weights, which takes seconds to minutes and never pauses, aside from the runtime's threads.
+pub(super) async fn on_a_thread<T: Send + 'static>(
+    settings: EngineSettings,
+    read: fn(&EngineSettings) -> Result<T>,
+) -> Result<T> {
     let id = settings.id.clone();
     let (sender, receiver) = oneshot::channel();
-    // Not on the runtime's threads: reading weights takes seconds to minutes and never pauses.
     let spawned = thread::Builder::new().name("puna-load".to_owned()).spawn(move || {
         let id = settings.id.clone();
-        let loaded = catch_unwind(AssertUnwindSafe(|| load_quietly(&settings)));
+        let loaded = catch_unwind(AssertUnwindSafe(|| quietly(|| read(&settings))));
         let loaded = loaded.unwrap_or_else(|panic| Err(error::load(&id, &panic_message(panic.as_ref()))));
         // The receiver is gone when the server gave up starting.
         let _ = sender.send(loaded);
     });
     spawned.map_err(|cause| error::load(&id, &cause.to_string()))?;
-    let engine = receiver
+    receiver
         .await
-        .map_err(|_| error::load(&id, "the loading thread ended"))??;
-    try_out(&engine).await?;
-    Ok(engine)
+        .map_err(|_| error::load(&id, "the loading thread ended"))?
 }
 
 /// Two tokens: the first comes of the prompt, the second of the first.
@@ -99,24 +107,34 @@ async fn try_out(engine: &Engine) -> Result<()> {
     if let Ok(Next::Token(_)) = next {
         next = generation.next().await;
     }
-    next.map(drop).map_err(|error| {
-        let cause = error.context().first().map_or(error.message(), String::as_str);
-        error::load(&engine.id, cause)
-    })
+    next.map(drop).map_err(|error| untried(&engine.id, &error))
+}
+
+/// A model that was read but does not work.
+pub(super) fn untried(id: &str, error: &Error) -> Error {
+    let cause = error.context().first().map_or(error.message(), String::as_str);
+    error::load(id, cause)
 }
 
 /// The engine tells a page of details about each model that it loads; they are for those who debug it.
-fn load_quietly(settings: &EngineSettings) -> Result<Engine> {
+fn quietly<T>(read: impl FnOnce() -> T) -> T {
     if tracing::enabled!(target: "mistralrs_core", Level::DEBUG) {
-        return load_here(settings);
+        return read();
     }
-    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), || load_here(settings))
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), read)
+}
+
+/// Runs something in a runtime of its own, which the engine asks for while it is made.
+pub(super) fn in_a_runtime<T>(id: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime
+        .map_err(|cause| error::load(id, &cause.to_string()))?
+        .block_on(work)
 }
 
 fn load_here(settings: &EngineSettings) -> Result<Engine> {
     let failed = |cause: String| error::load(&settings.id, &cause);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|cause| failed(cause.to_string()))?.block_on(async {
+    in_a_runtime(&settings.id, async {
         let pipeline = read(settings).map_err(failed)?;
         let model = describe(&pipeline).map_err(failed)?;
         let template = template(settings, model.template, model.special_tokens)?;
@@ -162,7 +180,7 @@ fn load_here(settings: &EngineSettings) -> Result<Engine> {
 }
 
 /// Reads the weights.
-fn read(settings: &EngineSettings) -> Result<Arc<Mutex<dyn Pipeline>>, String> {
+pub(super) fn read(settings: &EngineSettings) -> Result<Arc<Mutex<dyn Pipeline>>, String> {
     let device = device(settings.device)?;
     let dtype = match settings.dtype {
         DType::Auto if device.is_cpu() => ModelDType::F32,
@@ -183,6 +201,14 @@ fn read(settings: &EngineSettings) -> Result<Arc<Mutex<dyn Pipeline>>, String> {
 
 fn loader(layout: &Layout, settings: &EngineSettings) -> Result<Box<dyn Loader>, String> {
     match layout {
+        Layout::Folder(folder) if settings.checkpoint.embeds => {
+            let folder = utf8(folder)?.to_owned();
+            let config = EmbeddingSpecificConfig {
+                from_uqff: settings.uqff.as_ref().map(|name| vec![PathBuf::from(name)]),
+                ..EmbeddingSpecificConfig::default()
+            };
+            Ok(EmbeddingLoaderBuilder::new(config, None, Some(folder)).build(None))
+        }
         Layout::Folder(folder) => {
             let folder = utf8(folder)?.to_owned();
             let config = NormalSpecificConfig {
@@ -286,15 +312,23 @@ fn describe(pipeline: &Mutex<dyn Pipeline>) -> Result<Description, String> {
             tokens,
             begin_token,
             drops_first_space,
-            encode: Box::new(move |text, with_marks| {
-                let encoding = tokenizer
-                    .encode_fast(text, with_marks)
-                    .map_err(|cause| cause.to_string())?;
-                Ok(encoding.get_ids().to_vec())
-            }),
+            encode: encoder(&*pipeline)?.0,
         },
         grammars,
     })
+}
+
+/// What gives the tokens of texts, and how many tokens there are.
+pub(super) fn encoder(pipeline: &dyn Pipeline) -> Result<(Box<Encode>, usize), String> {
+    let tokenizer = pipeline.tokenizer().ok_or("the model has no tokenizer")?;
+    let size = tokenizer.get_vocab_size(true);
+    let encode = move |text: &str, with_marks| {
+        let encoding = tokenizer
+            .encode_fast(text, with_marks)
+            .map_err(|cause| cause.to_string())?;
+        Ok(encoding.get_ids().to_vec())
+    };
+    Ok((Box::new(encode), size))
 }
 
 /// The template that the configuration names, or else the model's own.

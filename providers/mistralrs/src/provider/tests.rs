@@ -51,8 +51,8 @@ async fn an_engine_that_ends_is_built_anew_and_serves_again() {
     }
     provider.check().await.unwrap();
     {
-        let engine = provider.pool.get(crate::DEMO_MODEL).await.unwrap().unwrap();
-        engine.kill().await;
+        let lease = provider.pool.get(crate::DEMO_MODEL).await.unwrap().unwrap();
+        EngineLease::of(&lease).unwrap().kill().await;
         assert_eq!(provider.check().await.unwrap_err().kind(), ErrorKind::Unavailable);
     }
     let mut last = None;

@@ -5,6 +5,7 @@
     reason = "the helpers of the tests fail as loudly as the tests"
 )]
 
+mod embeddings;
 mod forms;
 mod joined;
 mod local;
