@@ -8,6 +8,7 @@ mod json;
 mod models;
 mod provider;
 mod rerank;
+pub mod scan;
 mod secret;
 mod services;
 

@@ -7,7 +7,7 @@ use puna_api::{Error, Result};
 use crate::edit::Edits;
 use crate::error::{Credential, from_error_object, unexpected_answer};
 use crate::request::Task;
-use crate::scan::members;
+use puna_api::scan::members;
 
 /// The answer with the requested model id (as JSON) in place, otherwise as it came. Fails as unavailable when it is no answer to the task, and with the upstream's
 /// error where that came with a status of success.

@@ -21,11 +21,11 @@ use crate::error::{Credential, from_error_object, missing_key, unexpected_answer
 use crate::image::inline_images;
 use crate::models::read_list;
 use crate::request::{Rules, Task};
-use crate::scan::members;
 use crate::settings::{HealthProbe, Quirk, Settings};
 use crate::stream::ChunkStream;
 use crate::upstream::{Call, Upstream};
 use crate::{rerank, versioned};
+use puna_api::scan::members;
 
 /// The longest answer that is read whole: embeddings of a large batch.
 const MAX_ANSWER: usize = 256 << 20;

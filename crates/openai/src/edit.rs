@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-/// Changes to the members of a document that was scanned with [`members`](crate::scan::members).
+/// Changes to the members of a document that was scanned with [`members`](puna_api::scan::members).
 #[derive(Debug, Default)]
 pub(crate) struct Edits {
     replaced: Vec<(Range<usize>, Bytes)>,

@@ -8,7 +8,6 @@ mod image;
 mod models;
 mod request;
 mod rerank;
-pub mod scan;
 mod settings;
 pub mod sse;
 mod stream;

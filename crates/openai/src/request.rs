@@ -7,8 +7,8 @@ use puna_api::{Capabilities, Capability, Error, ErrorKind, Result};
 use serde::Deserialize;
 
 use crate::edit::{Edits, json_string};
-use crate::scan::members;
 use crate::settings::Quirk;
+use puna_api::scan::members;
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

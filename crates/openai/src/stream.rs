@@ -12,8 +12,8 @@ use puna_http::ResponseBody;
 
 use crate::edit::Edits;
 use crate::error::{Credential, excerpt, from_error_object};
-use crate::scan::{items, members};
 use crate::sse::{EventTooLong, SseParser};
+use puna_api::scan::{items, members};
 
 /// The longest event. A chunk of a stream is a few hundred bytes; one with a large tool call or audio may be more.
 const MAX_EVENT: usize = 16 << 20;

@@ -4,15 +4,10 @@
 //! is wrong gets the error that names the field. The body itself travels on as it came.
 
 use std::borrow::Cow;
-use std::cell::Cell;
-use std::fmt;
 
+use puna_api::scan::{ScanError, members_within};
 use puna_api::{Error, Result};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::error::Category;
-use serde_json::value::RawValue;
-
-use crate::json_depth::is_deeper_than;
+use serde::de::IgnoredAny;
 
 mod rule;
 
@@ -40,43 +35,31 @@ impl<'a> Head<'a> {
         if text.trim_ascii().is_empty() {
             return Err(invalid_json("the request body is empty; send a JSON object"));
         }
-        if is_deeper_than(body, max_depth) {
-            return Err(Error::invalid_request(format!(
-                "the request body nests more than {max_depth} arrays and objects in each other (max_json_depth)"
-            ))
-            .with_code("json_too_deep"));
-        }
-        let head = Self::pick(text, table)?;
+        let head = Self::pick(text, table, max_depth)?;
         for (field, value) in table.iter().zip(head.values) {
             field.check(value)?;
         }
         Ok(head)
     }
 
-    fn pick(text: &'a str, table: &'static [Field]) -> Result<Self> {
-        let place = Place::default();
-        let mut decoder = serde_json::Deserializer::from_str(text);
-        let picked = Pick { table, place: &place }.deserialize(&mut decoder);
-        let values = picked.and_then(|values| decoder.end().map(|()| values));
-        let error = match values {
-            Ok(values) => return Ok(Self { table, values }),
-            Err(error) => error,
-        };
-        let field = place.field.get().map(|field| table[field].name);
-        if let (Some(name), true) = (field, place.duplicate.get()) {
-            return Err(Error::invalid_request(format!("`{name}` is there twice; send it once"))
-                .with_param(name)
-                .with_code("duplicate_parameter"));
-        }
-        if error.classify() == Category::Data {
-            return Err(invalid_json("the request body is not a JSON object"));
-        }
-        Err(match field {
-            Some(name) => {
-                invalid_json(format!("the request body is not valid JSON: {error}, in `{name}`")).with_param(name)
+    fn pick(text: &'a str, table: &'static [Field], max_depth: usize) -> Result<Self> {
+        let place = |name: &[u8]| table.binary_search_by(|field| field.name.as_bytes().cmp(name)).ok();
+        let mut values = [None; MAX_FIELDS];
+        let mut duplicate = None;
+        let scanned = members_within(text.as_bytes(), max_depth, |member| {
+            if let Some(field) = place(&member.name)
+                && values[field].replace(&text[member.value]).is_some()
+            {
+                duplicate.get_or_insert(table[field].name);
             }
-            None => invalid_json(format!("the request body is not valid JSON: {error}")),
-        })
+        });
+        match (scanned, duplicate) {
+            (Err(error), _) => Err(unreadable(&error, text, place, table, max_depth)),
+            (Ok(()), Some(name)) => Err(Error::invalid_request(format!("`{name}` is there twice; send it once"))
+                .with_param(name)
+                .with_code("duplicate_parameter")),
+            (Ok(()), None) => Ok(Self { table, values }),
+        }
     }
 
     /// The field's value as it is written; `None` where it is absent or null.
@@ -106,73 +89,31 @@ fn invalid_json(message: impl Into<String>) -> Error {
     Error::invalid_request(message).with_code("invalid_json")
 }
 
-/// Where the decoder is, for the error message: which field of the table it is in, and whether it is there again.
-#[derive(Default)]
-struct Place {
-    field: Cell<Option<usize>>,
-    duplicate: Cell<bool>,
-}
-
-/// Picks the fields of the table out of an object.
-struct Pick<'p> {
+/// What is wrong with a body that was not read to its end.
+fn unreadable(
+    error: &ScanError,
+    text: &str,
+    place: impl Fn(&[u8]) -> Option<usize>,
     table: &'static [Field],
-    place: &'p Place,
-}
-
-impl<'de> DeserializeSeed<'de> for Pick<'_> {
-    type Value = [Option<&'de str>; MAX_FIELDS];
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
+    max_depth: usize,
+) -> Error {
+    if error.is_too_deep {
+        return Error::invalid_request(format!(
+            "the request body nests more than {max_depth} arrays and objects in each other (max_json_depth)"
+        ))
+        .with_code("json_too_deep");
     }
-}
-
-impl<'de> Visitor<'de> for Pick<'_> {
-    type Value = [Option<&'de str>; MAX_FIELDS];
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
+    let is_whole_value = serde_json::from_str::<IgnoredAny>(text).is_ok();
+    if is_whole_value {
+        return invalid_json("the request body is not a JSON object");
     }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut values = [None; MAX_FIELDS];
-        while let Some(field) = map.next_key_seed(Key(self.table))? {
-            self.place.field.set(field);
-            let Some(field) = field else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            if values[field].is_some() {
-                self.place.duplicate.set(true);
-                return Err(serde::de::Error::custom("duplicate"));
-            }
-            values[field] = Some(map.next_value::<&RawValue>()?.get());
-            self.place.field.set(None);
-        }
-        Ok(values)
-    }
-}
-
-/// Finds a key's place in the table.
-struct Key(&'static [Field]);
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_identifier(self)
-    }
-}
-
-impl Visitor<'_> for Key {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.binary_search_by(|field| field.name.cmp(key)).ok())
+    let (line, column) = error.position(text.as_bytes());
+    let expected = error.expected;
+    let message = format!("the request body is not valid JSON: expected {expected} at line {line} column {column}");
+    let field = error.member.clone().and_then(|name| place(text[name].as_bytes()));
+    match field.map(|field| table[field].name) {
+        Some(name) => invalid_json(format!("{message}, in `{name}`")).with_param(name),
+        None => invalid_json(message),
     }
 }
 

@@ -8,7 +8,6 @@ mod cors;
 mod endpoint;
 mod error;
 mod head;
-mod json_depth;
 mod listen;
 mod metrics;
 mod openapi;

@@ -13,6 +13,7 @@ const CONTRACT_DEPENDENCIES: &[&str] = &[
     "bytes",
     "futures",
     "inventory",
+    "memchr",
     "schemars",
     "serde",
     "serde_json",

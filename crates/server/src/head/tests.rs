@@ -123,27 +123,27 @@ fn what_is_not_json_is_told_with_its_place() {
         ),
         (
             br#"{"model":"m","number":NaN}"#,
-            "the request body is not valid JSON: expected value at line 1 column 23, in `number`",
+            "the request body is not valid JSON: expected a value at line 1 column 23, in `number`",
             Some("number"),
         ),
         (
             br#"{"model":"m","items":[1,"#,
-            "the request body is not valid JSON: EOF while parsing a value at line 1 column 24, in `items`",
+            "the request body is not valid JSON: expected a value at line 1 column 25, in `items`",
             Some("items"),
         ),
         (
             br#"{"model":"m","other":tru}"#,
-            "the request body is not valid JSON: expected ident at line 1 column 25",
+            "the request body is not valid JSON: expected a value at line 1 column 22",
             None,
         ),
         (
             br#"{"model":"m","items":[1]} {}"#,
-            "the request body is not valid JSON: trailing characters at line 1 column 27",
+            "the request body is not valid JSON: expected the end at line 1 column 27",
             None,
         ),
         (
             b"{\"model\":\"a\nb\"}",
-            "the request body is not valid JSON: control character (\\u0000-\\u001F) found while parsing a string at line 1 column 11, in `model`",
+            "the request body is not valid JSON: expected no control character in a string, but its escape at line 1 column 12, in `model`",
             Some("model"),
         ),
     ] {

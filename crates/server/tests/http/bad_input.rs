@@ -175,8 +175,10 @@ async fn ten_megabytes_of_one_character() {
     let client = Client::new().await;
     let many = "a".repeat(10_000_000);
     assert_eq!(client.post(CHAT, many.clone()).await.error().0, 400);
+    assert_eq!(client.post(CHAT, "[".repeat(10_000_000)).await.error().0, 400);
+    let deep = format!("{{\"messages\":{}", "[".repeat(10_000_000));
     assert_eq!(
-        client.post(CHAT, "[".repeat(10_000_000)).await.error().2.as_deref(),
+        client.post(CHAT, deep).await.error().2.as_deref(),
         Some("json_too_deep")
     );
     assert_eq!(client.post(CHAT, "\"".repeat(10_000_000)).await.error().0, 400);

@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use memchr::memchr2;
+use memchr::{memchr_iter, memchr2, memrchr};
 
-/// How deep arrays and objects may nest, as serde_json has it.
-const MAX_DEPTH: u32 = 128;
+/// How deep arrays and objects may nest where nobody says otherwise: as deep as serde_json takes them.
+pub const MAX_DEPTH: usize = 128;
 
 /// A member of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +22,26 @@ pub struct Member<'a> {
 }
 
 /// Where and why a document is not what it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanError {
     /// The offset of the first byte that does not fit; the length of the document where it ends too early.
     pub offset: usize,
     /// What would have been right there.
     pub expected: &'static str,
+    /// Whether arrays and objects nest too deeply there, in what may well be JSON.
+    pub is_too_deep: bool,
+    /// Where the name of the member is in whose value this is, without its quotes; none outside of them.
+    pub member: Option<Range<usize>>,
+}
+
+impl ScanError {
+    /// The line and the column of the first byte that does not fit, each from 1; the column counts bytes.
+    #[must_use]
+    pub fn position(&self, json: &[u8]) -> (usize, usize) {
+        let before = &json[..self.offset.min(json.len())];
+        let line_start = memrchr(b'\n', before).map_or(0, |at| at + 1);
+        (1 + memchr_iter(b'\n', before).count(), 1 + before.len() - line_start)
+    }
 }
 
 impl fmt::Display for ScanError {
@@ -40,15 +54,25 @@ impl std::error::Error for ScanError {}
 
 /// Calls `visit` with every member of the object that `json` is, in their order, duplicates included.
 ///
-/// The whole document is checked against the grammar of RFC 8259, but for two things that would cost a look at each byte of each string: control
-/// characters inside strings and the validity of UTF-8 are not checked.
-pub fn members<'a>(json: &'a [u8], mut visit: impl FnMut(Member<'a>)) -> Result<(), ScanError> {
-    let mut scanner = Scanner { json, at: 0 };
+/// The whole document is checked against the grammar of RFC 8259, and arrays and objects may nest [`MAX_DEPTH`] deep. Whether it is UTF-8 is left
+/// to the caller.
+pub fn members<'a>(json: &'a [u8], visit: impl FnMut(Member<'a>)) -> Result<(), ScanError> {
+    members_within(json, MAX_DEPTH, visit)
+}
+
+/// [`members`] of a document whose arrays and objects may nest `max_depth` deep, itself included.
+pub fn members_within<'a>(
+    json: &'a [u8],
+    max_depth: usize,
+    mut visit: impl FnMut(Member<'a>),
+) -> Result<(), ScanError> {
+    let mut scanner = Scanner::new(json);
     scanner.space();
     if scanner.peek() != Some(b'{') {
         return Err(scanner.expected("an object"));
     }
-    scanner.object(MAX_DEPTH, Some(&mut visit))?;
+    scanner.object(max_depth, Some(&mut visit))?;
+    scanner.member = None;
     scanner.space();
     if scanner.at < json.len() {
         Err(scanner.expected("the end"))
@@ -58,8 +82,8 @@ pub fn members<'a>(json: &'a [u8], mut visit: impl FnMut(Member<'a>)) -> Result<
 }
 
 /// Calls `visit` with the place of every item of the array that `json` is. The array must have been scanned before, as part of a document.
-pub(crate) fn items(json: &[u8], mut visit: impl FnMut(Range<usize>)) -> Result<(), ScanError> {
-    let mut scanner = Scanner { json, at: 0 };
+pub fn items(json: &[u8], mut visit: impl FnMut(Range<usize>)) -> Result<(), ScanError> {
+    let mut scanner = Scanner::new(json);
     scanner.space();
     if scanner.peek() != Some(b'[') {
         return Err(scanner.expected("an array"));
@@ -70,9 +94,19 @@ pub(crate) fn items(json: &[u8], mut visit: impl FnMut(Range<usize>)) -> Result<
 struct Scanner<'a> {
     json: &'a [u8],
     at: usize,
+    /// The name of the outermost object's member that is read.
+    member: Option<Range<usize>>,
 }
 
 impl<'a> Scanner<'a> {
+    fn new(json: &'a [u8]) -> Self {
+        Self {
+            json,
+            at: 0,
+            member: None,
+        }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.json.get(self.at).copied()
     }
@@ -81,7 +115,17 @@ impl<'a> Scanner<'a> {
         ScanError {
             offset: self.at,
             expected,
+            is_too_deep: false,
+            member: self.member.clone(),
         }
+    }
+
+    /// The depth that is left inside one more array or object.
+    fn deeper(&self, depth: usize) -> Result<usize, ScanError> {
+        depth.checked_sub(1).ok_or_else(|| ScanError {
+            is_too_deep: true,
+            ..self.expected("less nesting")
+        })
     }
 
     fn space(&mut self) {
@@ -90,7 +134,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn value(&mut self, depth: u32) -> Result<(), ScanError> {
+    fn value(&mut self, depth: usize) -> Result<(), ScanError> {
         match self.peek() {
             Some(b'"') => self.string().map(drop),
             Some(b'{') => self.object(depth, None),
@@ -104,8 +148,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// An object, from its opening brace.
-    fn object(&mut self, depth: u32, mut visit: Option<&mut dyn FnMut(Member<'a>)>) -> Result<(), ScanError> {
-        let depth = depth.checked_sub(1).ok_or_else(|| self.expected("less nesting"))?;
+    fn object(&mut self, depth: usize, mut visit: Option<&mut dyn FnMut(Member<'a>)>) -> Result<(), ScanError> {
+        let depth = self.deeper(depth)?;
         self.at += 1;
         self.space();
         if self.peek() == Some(b'}') {
@@ -117,6 +161,9 @@ impl<'a> Scanner<'a> {
                 return Err(self.expected("a member name in quotes"));
             }
             let name = self.string()?;
+            if visit.is_some() {
+                self.member = Some(name.0.clone());
+            }
             self.space();
             if self.peek() != Some(b':') {
                 return Err(self.expected("`:`"));
@@ -130,6 +177,7 @@ impl<'a> Scanner<'a> {
                     name: self.name(name),
                     value: start..self.at,
                 });
+                self.member = None;
             }
             self.space();
             match self.peek() {
@@ -145,8 +193,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// An array, from its opening bracket.
-    fn array(&mut self, depth: u32, mut visit: Option<&mut dyn FnMut(Range<usize>)>) -> Result<(), ScanError> {
-        let depth = depth.checked_sub(1).ok_or_else(|| self.expected("less nesting"))?;
+    fn array(&mut self, depth: usize, mut visit: Option<&mut dyn FnMut(Range<usize>)>) -> Result<(), ScanError> {
+        let depth = self.deeper(depth)?;
         self.at += 1;
         self.space();
         if self.peek() == Some(b']') {
@@ -178,7 +226,13 @@ impl<'a> Scanner<'a> {
         let mut has_escapes = false;
         self.at = start;
         loop {
-            match memchr2(b'"', b'\\', &self.json[self.at..]) {
+            let rest = &self.json[self.at..];
+            let plain = memchr2(b'"', b'\\', rest);
+            if let Some(control) = first_control_character(&rest[..plain.unwrap_or(rest.len())]) {
+                self.at += control;
+                return Err(self.expected("no control character in a string, but its escape"));
+            }
+            match plain {
                 None => {
                     self.at = self.json.len();
                     return Err(self.expected("the end of a string"));
@@ -260,6 +314,19 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// The place of the first byte below 0x20.
+fn first_control_character(text: &[u8]) -> Option<usize> {
+    // Without a way out of the inner loop, the compiler looks at many bytes at a time.
+    let mut from = 0;
+    for piece in text.chunks(128) {
+        if piece.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20 {
+            return piece.iter().position(|byte| *byte < 0x20).map(|at| from + at);
+        }
+        from += piece.len();
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -309,6 +376,8 @@ mod tests {
             (r#"{"a":-}"#, 6),
             (r#"{"a":tru}"#, 5),
             (r#"{"a":"x}"#, 8),
+            ("{\"a\":\"x\ny\"}", 7),
+            ("{\"a\u{1}\":0}", 3),
             (r#"{"a":"\x"}"#, 7),
             (r#"{"a":"\u12g4"}"#, 10),
             (r#"{"a":[1 2]}"#, 8),
@@ -329,8 +398,20 @@ mod tests {
     fn nesting_is_bounded() {
         let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         assert!(found(&nested(127)).is_ok());
-        assert!(found(&nested(128)).is_err());
-        assert!(found(&nested(1_000_000)).is_err());
+        assert!(found(&nested(128)).unwrap_err().is_too_deep);
+        assert!(found(&nested(1_000_000)).unwrap_err().is_too_deep);
+        assert!(members_within(nested(3).as_bytes(), 4, |_| {}).is_ok());
+        assert!(members_within(nested(4).as_bytes(), 4, |_| {}).unwrap_err().is_too_deep);
+        assert!(!found("{").unwrap_err().is_too_deep);
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_member_line_and_column() {
+        let json = "{\"a\":1,\n \"b\": [tru]}";
+        let error = found(json).unwrap_err();
+        assert_eq!(error.position(json.as_bytes()), (2, 8));
+        assert_eq!(&json[error.member.unwrap()], "b");
+        assert_eq!(found("{\"a\":1} x").unwrap_err().member, None);
     }
 
     fn json() -> impl Strategy<Value = Value> {
@@ -376,10 +457,10 @@ mod tests {
             let theirs = serde_json::from_slice::<serde_json::Map<String, Value>>(&text);
             match theirs {
                 Ok(_) => prop_assert!(ours),
-                // Strings are not looked into, numbers are not computed, and a lone surrogate is left alone.
+                // UTF-8 is not looked at, numbers are not computed, and a lone surrogate is left alone.
                 Err(error) => {
                     let reason = error.to_string();
-                    let known = ["control character", "invalid unicode", "out of range", "surrogate", "hex escape"];
+                    let known = ["invalid unicode", "out of range", "surrogate", "hex escape"];
                     prop_assert!(!ours || known.iter().any(|known| reason.contains(known)), "{reason}");
                 }
             }
