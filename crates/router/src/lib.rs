@@ -7,6 +7,7 @@
 mod assembly;
 mod linked;
 mod listing;
+mod registration;
 mod registry;
 mod resources;
 mod routed;
@@ -15,5 +16,6 @@ mod suggestions;
 mod tasks;
 
 pub use linked::check_linked;
+pub use registration::ModelRegistration;
 pub use resources::Resources;
 pub use stack::{ProviderEntry, Stack};

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use puna_api::{Error, Model, ModelType, ProviderModel, Result, Services};
 use puna_config::ModelPlan;
 
+use crate::registration::ModelRegistration;
 use crate::suggestions::hint;
 
 /// The provider id in a registered model that stands for the first provider with a model of its type.
@@ -45,6 +46,8 @@ struct Sources {
     /// In the order of the configuration.
     targets: Vec<Arc<Target>>,
     registered: Vec<ModelPlan>,
+    /// Registered since the server started.
+    added: Vec<ModelPlan>,
     listed: HashMap<String, Vec<ProviderModel>>,
 }
 
@@ -78,6 +81,43 @@ impl Registry {
         self.change(|sources| {
             sources.listed.insert(provider_id.to_owned(), models);
         });
+    }
+
+    /// Registers a model until the server ends. The same once more changes nothing; another model of the same id is a conflict.
+    pub(crate) fn register(&self, registration: ModelRegistration) -> Result<Arc<Model>> {
+        registration.check()?;
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let target = sources.target_of(registration.provider_id.as_deref())?;
+        let listed = sources.listed.get(&target.provider_id).map(Vec::as_slice);
+        let plan = registration.plan(&target, listed)?;
+        let id = plan.model_id.clone();
+        if !sources.added.contains(&plan) {
+            if self.table.load().routes.contains_key(&id) {
+                let message = format!("there is a model `{}` already", shortened(&id));
+                return Err(Error::conflict(message).with_param("model_id"));
+            }
+            sources.added.push(plan);
+            self.table.store(Arc::new(sources.table()));
+        }
+        drop(sources);
+        self.route(&id).map(|route| route.model)
+    }
+
+    /// Takes back what [`register`](Self::register) did.
+    pub(crate) fn unregister(&self, id: &str) -> Result<()> {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = sources.added.iter().position(|plan| plan.model_id == id) else {
+            drop(sources);
+            let model = self.route(id)?.model;
+            let message = format!(
+                "the model `{}` is in the configuration or listed by its provider, and stays as long as it is there",
+                shortened(&model.id)
+            );
+            return Err(Error::invalid_request(message).with_param("model"));
+        };
+        sources.added.remove(place);
+        self.table.store(Arc::new(sources.table()));
+        Ok(())
     }
 
     fn change(&self, change: impl FnOnce(&mut Sources)) {
@@ -193,12 +233,34 @@ impl Sources {
             }
         }
         // What the operator registered stands above what a provider lists.
-        for registered in &self.registered {
+        for registered in self.registered.iter().chain(&self.added) {
             if let Some((model, target)) = self.resolve(registered) {
                 table.add(model, target, true);
             }
         }
         table
+    }
+
+    /// The provider of a registration: the one that it names, or else the only one.
+    fn target_of(&self, provider_id: Option<&str>) -> Result<Arc<Target>> {
+        let found = match (provider_id, self.targets.as_slice()) {
+            (Some(id), targets) => targets.iter().find(|target| target.provider_id == id),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        };
+        found.cloned().ok_or_else(|| {
+            let there: Vec<_> = self
+                .targets
+                .iter()
+                .map(|target| format!("`{}`", target.provider_id))
+                .collect();
+            let there = there.join(", ");
+            let message = match provider_id {
+                Some(id) => format!("there is no provider `{}`; there are: {there}", shortened(id)),
+                None => format!("`provider_id` is missing, and there are several: {there}"),
+            };
+            Error::invalid_request(message).with_param("provider_id")
+        })
     }
 
     fn lists(&self, target: &Target, provider_model_id: &str) -> bool {
@@ -262,6 +324,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use puna_api::ErrorKind;
+
     use super::*;
 
     fn target(provider_id: &str, lists_all: bool) -> Target {
@@ -377,5 +441,95 @@ mod tests {
         registry.set_listed("local", vec![listed("bge", ModelType::Embedding)]);
         assert!(registry.route("local/bert").is_err());
         assert!(registry.route("local/bge").is_ok());
+    }
+
+    fn registration(model_id: &str, provider_id: Option<&str>, provider_model_id: Option<&str>) -> ModelRegistration {
+        ModelRegistration {
+            model_id: model_id.to_owned(),
+            provider_id: provider_id.map(ToOwned::to_owned),
+            provider_model_id: provider_model_id.map(ToOwned::to_owned),
+            ..ModelRegistration::default()
+        }
+    }
+
+    #[test]
+    fn a_model_can_be_registered_and_taken_back() {
+        let registry = registry();
+        let dimension = serde_json::Map::from_iter([("embedding_dimension".to_owned(), 8.into())]);
+        registry.set_listed(
+            "local",
+            vec![ProviderModel {
+                metadata: dimension.clone(),
+                ..listed("vectors", ModelType::Embedding)
+            }],
+        );
+        let asked = registration("mine", Some("local"), Some("vectors"));
+        let model = registry.register(asked.clone()).unwrap();
+        assert_eq!(
+            (model.provider_model_id.as_str(), model.model_type, &model.metadata),
+            ("vectors", ModelType::Embedding, &dimension)
+        );
+        assert_eq!(registry.register(asked).unwrap(), model);
+        assert_eq!(registry.route_for("mine", ModelType::Embedding).unwrap().model, model);
+        // A provider that may have more models than it lists is taken at the caller's word.
+        registry.register(registration("other", Some("vllm"), None)).unwrap();
+        registry.unregister("mine").unwrap();
+        assert_eq!(registry.route("mine").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(registry.unregister("mine").unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(registry.route("other").is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_registration_is_named() {
+        let registry = registry();
+        registry.set_listed("local", vec![listed("here", ModelType::Llm)]);
+        let with_type = ModelRegistration {
+            model_type: Some(ModelType::Embedding),
+            ..registration("a", Some("local"), Some("here"))
+        };
+        let no_dimension = ModelRegistration {
+            model_type: Some(ModelType::Embedding),
+            ..registration("a", Some("vllm"), None)
+        };
+        for (asked, kind, param) in [
+            (
+                registration("", Some("vllm"), None),
+                ErrorKind::InvalidRequest,
+                "model_id",
+            ),
+            (
+                registration("a\n", Some("vllm"), None),
+                ErrorKind::InvalidRequest,
+                "model_id",
+            ),
+            (registration("a", None, None), ErrorKind::InvalidRequest, "provider_id"),
+            (
+                registration("a", Some("gone"), None),
+                ErrorKind::InvalidRequest,
+                "provider_id",
+            ),
+            (
+                registration("a", Some("local"), None),
+                ErrorKind::InvalidRequest,
+                "provider_model_id",
+            ),
+            (with_type, ErrorKind::InvalidRequest, "model_type"),
+            (no_dimension, ErrorKind::InvalidRequest, "metadata"),
+            (
+                registration("fast", Some("vllm"), Some("x")),
+                ErrorKind::Conflict,
+                "model_id",
+            ),
+            (
+                registration("local/here", Some("vllm"), Some("x")),
+                ErrorKind::Conflict,
+                "model_id",
+            ),
+        ] {
+            let error = registry.register(asked.clone()).unwrap_err();
+            assert_eq!((error.kind(), error.param()), (kind, Some(param)), "{asked:?}");
+        }
+        let error = registry.unregister("fast").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest);
     }
 }

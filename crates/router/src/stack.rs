@@ -13,6 +13,7 @@ use puna_config::Plan;
 use serde_json::Value;
 
 use crate::assembly::Assembly;
+use crate::registration::ModelRegistration;
 use crate::registry::Registry;
 use crate::resources::Resources;
 use crate::routed::no_inference;
@@ -98,6 +99,17 @@ impl Stack {
     /// Every model that is registered or listed, ordered by id.
     pub fn models(&self, _context: &RequestContext) -> Vec<Arc<Model>> {
         self.0.registry.models()
+    }
+
+    /// Registers a model, until the server ends. Fails as an invalid request that names the field, or as a conflict when another model
+    /// has the id.
+    pub fn register_model(&self, _context: &RequestContext, registration: ModelRegistration) -> Result<Arc<Model>> {
+        self.0.registry.register(registration)
+    }
+
+    /// Takes back what [`register_model`](Self::register_model) did. Models of the configuration, and those that providers list, stay.
+    pub fn unregister_model(&self, _context: &RequestContext, id: &str) -> Result<()> {
+        self.0.registry.unregister(id)
     }
 
     /// Every provider, in the order of the configuration.

@@ -27,6 +27,7 @@ pub fn app(stack: Stack, settings: &ServerSettings) -> Router {
         let filter = match route.verb {
             Verb::Get => MethodFilter::GET,
             Verb::Post => MethodFilter::POST,
+            Verb::Delete => MethodFilter::DELETE,
         };
         let methods = paths.remove(route.path).unwrap_or_else(|| {
             MethodRouter::new().fallback_service(Endpoint::fallback(

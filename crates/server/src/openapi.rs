@@ -199,6 +199,7 @@ fn paths(requests: Vec<Operation>, answers: Vec<Operation>) -> Value {
         let verb = match request.route.verb {
             Verb::Get => "get",
             Verb::Post => "post",
+            Verb::Delete => "delete",
         };
         let path = paths
             .entry(request.route.documented_path())
@@ -377,6 +378,7 @@ mod tests {
             "ChatCompletionRequest",
             "CompletionRequest",
             "EmbeddingsRequest",
+            "RegisterModelRequest",
             "RerankRequest",
         ]);
         for (table, name) in tables {

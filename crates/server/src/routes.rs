@@ -39,6 +39,7 @@ pub(crate) struct Route {
 pub(crate) enum Verb {
     Get,
     Post,
+    Delete,
 }
 
 /// A parameter in the path or the query.
@@ -97,6 +98,7 @@ impl Verb {
         match self {
             Self::Get => Method::GET,
             Self::Post => Method::POST,
+            Self::Delete => Method::DELETE,
         }
     }
 }

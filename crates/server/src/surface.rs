@@ -21,6 +21,7 @@ pub(crate) const TABLES: &[&[crate::head::Field]] = &[
     openai::CHAT_COMPLETION_FIELDS,
     openai::COMPLETION_FIELDS,
     openai::EMBEDDINGS_FIELDS,
+    llama_stack::REGISTRATION_FIELDS,
     llama_stack::RERANK_FIELDS,
 ];
 

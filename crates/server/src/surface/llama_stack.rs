@@ -3,9 +3,12 @@
 use crate::routes::Route;
 
 mod inspect;
+mod models;
 mod providers;
 mod rerank;
 
+#[cfg(test)]
+pub(super) use models::FIELDS as REGISTRATION_FIELDS;
 #[cfg(test)]
 pub(super) use rerank::FIELDS as RERANK_FIELDS;
 
@@ -14,6 +17,8 @@ pub(super) const ROUTES: &[Route] = &[
     inspect::HEALTH,
     inspect::VERSION,
     inspect::ROUTES,
+    models::REGISTER,
+    models::UNREGISTER,
     providers::LIST,
     providers::RETRIEVE,
     rerank::RERANK,

@@ -13,6 +13,8 @@ mod completions;
 mod embeddings;
 mod models;
 
+pub(super) use self::models::ModelObject;
+
 #[cfg(test)]
 pub(crate) use self::{
     chat_completions::FIELDS as CHAT_COMPLETION_FIELDS, completions::FIELDS as COMPLETION_FIELDS,

@@ -70,6 +70,10 @@ impl Client {
         self.answer(request(Method::POST, path, body.into())).await
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.answer(request(Method::DELETE, path, Body::empty())).await
+    }
+
     /// A chat of one message with a model of the scripted provider.
     pub(crate) async fn chat(&self, model: &str) -> Answer {
         self.post("/v1/chat/completions", chat_body(model, "")).await

@@ -58,7 +58,7 @@ async fn routes_are_listed_with_their_providers() {
     let client = Client::new().await;
     let all = client.get("/v1/inspect/routes").await.json();
     assert_json_snapshot!(all);
-    for (filter, expected) in [("v1", 10), ("v1alpha", 1), ("v1beta", 0), ("deprecated", 0)] {
+    for (filter, expected) in [("v1", 12), ("v1alpha", 1), ("v1beta", 0), ("deprecated", 0)] {
         let answer = client
             .get(&format!("/v1/inspect/routes?api_filter={filter}"))
             .await
@@ -116,6 +116,7 @@ async fn every_documented_operation_is_served() {
                 .replace("{provider_id}", "scripted");
             let status = match verb.as_str() {
                 "get" => client.get(&path).await.status,
+                "delete" => client.delete(&path).await.status,
                 _ => client.post(&path, "{}").await.status,
             };
             let expected = if verb == "get" {
@@ -181,4 +182,49 @@ fn check(value: &Value, schema: &Value, document: &Value, place: &str) {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn models_are_registered_and_taken_back() {
+    let client = Client::new().await;
+    let sent = r#"{"model_id":"team/mine","provider_model_id":"echo","metadata":{"a":1}}"#;
+    let answer = client.post("/v1/models", sent).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let model = answer.json();
+    assert_eq!(
+        (
+            &model["identifier"],
+            &model["provider_id"],
+            &model["provider_resource_id"],
+            &model["metadata"]["a"]
+        ),
+        (&"team/mine".into(), &"scripted".into(), &"echo".into(), &1.into())
+    );
+    assert_eq!(client.get("/v1/models/team/mine").await.json()["id"], "team/mine");
+    let chat = r#"{"model":"team/mine","messages":[{"role":"user","content":"hi"}]}"#;
+    let answer = client.post("/v1/chat/completions", chat).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(client.post("/v1/models", sent).await.status, StatusCode::OK);
+
+    for (body, status, param) in [
+        (r#"{"provider_id":"scripted"}"#, 400, "model_id"),
+        (
+            r#"{"model_id":"team/mine","provider_model_id":"slow"}"#,
+            400,
+            "provider_model_id",
+        ),
+        (r#"{"model_id":"alias","provider_model_id":"echo"}"#, 409, "model_id"),
+        (r#"{"model_id":"x","provider_id":"other"}"#, 400, "provider_id"),
+        (r#"{"model_id":"x","model_type":"oracle"}"#, 400, "model_type"),
+        (r#"{"model_id":"x","colour":1}"#, 400, "colour"),
+    ] {
+        let (got, named, _, message) = client.post("/v1/models", body).await.error();
+        assert_eq!((got, named.as_deref()), (status, Some(param)), "{message}");
+    }
+
+    let deleted = client.delete("/v1/models/team%2Fmine").await;
+    assert_snapshot!(deleted.text(), @r#"{"id":"team/mine","object":"model","deleted":true}"#);
+    assert_eq!(client.get("/v1/models/team/mine").await.error().0, 404);
+    assert_eq!(client.delete("/v1/models/team/mine").await.error().0, 404);
+    assert_eq!(client.delete("/v1/models/alias").await.error().0, 400);
 }

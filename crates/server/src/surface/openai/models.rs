@@ -62,7 +62,7 @@ struct ModelList {
 
 /// A model in the shapes of both generations: OpenAI's with OGX's `custom_metadata`, and the one that Llama Stack had up to 0.3.
 #[derive(Debug, Serialize, JsonSchema)]
-struct ModelObject {
+pub(in crate::surface) struct ModelObject {
     /// The id that requests name.
     id: String,
     /// Always `model`.
