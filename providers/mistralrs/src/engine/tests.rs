@@ -250,3 +250,27 @@ async fn an_answer_that_is_dropped_ends_with_the_next_token() {
     }
     assert!(quickest < Duration::from_millis(100), "{quickest:?}");
 }
+
+/// An engine that is dropped takes its weights along. What stays is one of the engine's threads, asleep, and what comes with it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_dropped_engine_gives_its_memory_back() {
+    let host = TestHost::new().unwrap();
+    let folder = host.host().data_dir().unwrap().join("model");
+    let mut resident = Vec::new();
+    for _ in 0..12 {
+        let engine = demo(&host).await;
+        let requests = engine.requests.clone();
+        drop(engine);
+        tokio::time::timeout(Duration::from_secs(60), requests.closed())
+            .await
+            .unwrap();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        resident.push(line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024);
+    }
+    let weights = Checkpoint::find(&folder, None).unwrap().weight_bytes;
+    // After the first rounds the allocator has what it needs.
+    let growth = resident[11].saturating_sub(resident[3]);
+    assert!(growth < 6 * weights, "{growth} bytes in 8 rounds: {resident:?}");
+}
