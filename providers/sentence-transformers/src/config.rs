@@ -15,6 +15,9 @@ pub const DEMO_EMBEDDING_MODEL: &str = "puna/tiny-embed";
 /// The path, and the id, of the rerank model that comes with the provider.
 pub const DEMO_RERANK_MODEL: &str = "puna/tiny-rerank";
 
+/// What the name of a model of the hub begins with.
+const HUB: &str = "hf:";
+
 /// Which models to load, and how much they may do at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -51,10 +54,12 @@ pub struct SentenceTransformersConfig {
 #[serde(deny_unknown_fields)]
 pub struct LocalModel {
     /// Where the model is: a folder as sentence-transformers or transformers write it (`config.json`, `tokenizer.json`,
-    /// `*.safetensors`, and `modules.json` where there is one), or `puna/tiny-embed` or `puna/tiny-rerank` for the demo models.
+    /// `*.safetensors`, and `modules.json` where there is one); `hf:ORG/NAME` for what `puna model pull` got from the hub; or
+    /// `puna/tiny-embed` or `puna/tiny-rerank` for the demo models.
     pub path: PathBuf,
 
-    /// The id that requests name the model by. Default: the name of the folder, the path itself for the demo models.
+    /// The id that requests name the model by. Default: the name of the folder, `ORG/NAME` for a model of the hub, the path itself
+    /// for the demo models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 
@@ -180,11 +185,20 @@ impl LocalModel {
         (self.path == Path::new(DEMO_RERANK_MODEL)).then_some(Demo::Rerank)
     }
 
+    /// The name of a model of the hub, such as `hf:ORG/NAME@REVISION`, if it is one.
+    pub(crate) fn hub_name(&self) -> Option<&str> {
+        self.path.to_str().filter(|path| path.starts_with(HUB))
+    }
+
     /// The id that requests name the model by; empty when it has none and its path has no name.
     pub fn id(&self) -> String {
         // A variable that is not set expands to an empty id.
         if let Some(id) = self.id.as_ref().filter(|id| !id.is_empty()) {
             return id.clone();
+        }
+        if let Some(name) = self.hub_name() {
+            let name = name.trim_start_matches(HUB);
+            return name.split('@').next().unwrap_or(name).to_owned();
         }
         match self.demo() {
             Some(Demo::Embedding) => DEMO_EMBEDDING_MODEL.to_owned(),
@@ -293,6 +307,8 @@ mod tests {
         for (path, id) in [
             ("/models/bge-small-en-v1.5", "bge-small-en-v1.5"),
             ("a/b/", "b"),
+            ("hf:BAAI/bge-small-en-v1.5", "BAAI/bge-small-en-v1.5"),
+            ("hf:intfloat/e5-small@v2", "intfloat/e5-small"),
             ("/", ""),
         ] {
             assert_eq!(LocalModel::new(path).id(), id, "{path}");

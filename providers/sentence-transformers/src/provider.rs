@@ -10,6 +10,7 @@ use puna_api::{
     Model, ModelType, Models, Provider, ProviderModel, RequestContext, Rerank, RerankResponse, RerankTask, Result,
     Services,
 };
+use puna_hub::Cache;
 use serde_json::{Map, json};
 
 use crate::config::{Demo, LocalModel, SentenceTransformersConfig};
@@ -66,40 +67,61 @@ async fn load_aside(
     host: &Host,
 ) -> Result<Loaded> {
     let started = Instant::now();
-    let demo = match model.demo() {
-        None => None,
-        Some(demo) => Some((demo, host.data_dir()?.to_owned())),
-    };
+    let source = Source::of(model, host)?;
     let (task, max_batch_tokens) = (model.clone(), config.max_batch_tokens.get());
     let turn = workers.another_turn().await?;
     let loaded = workers
-        .run(turn, move |_| {
-            let path = match demo {
-                None => task.path.clone(),
-                Some((demo, folder)) => demo_model(demo, folder)?,
-            };
-            load(&task, &path, max_batch_tokens)
-        })
+        .run(turn, move |_| load(&task, &source.folder()?, max_batch_tokens))
         .await?;
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(model = model.id(), milliseconds, "loaded the model");
     Ok(loaded)
 }
 
-/// Makes a demo model in the provider's data folder, unless it is there.
-fn demo_model(demo: Demo, mut folder: PathBuf) -> Result<PathBuf> {
-    let made = match demo {
-        Demo::Embedding => {
-            folder.push("puna-tiny-embed");
-            puna_tiny_model::write_embedding(&folder)
+/// Where a model comes from.
+enum Source {
+    Folder(PathBuf),
+    /// A model of the hub, by its name.
+    Hub(Arc<Cache>, String),
+    /// A demo model, which is made in the provider's data folder unless it is there.
+    Demo(Demo, PathBuf),
+}
+
+impl Source {
+    fn of(model: &LocalModel, host: &Host) -> Result<Self> {
+        if let Some(demo) = model.demo() {
+            return Ok(Self::Demo(demo, host.data_dir()?.to_owned()));
         }
-        Demo::Rerank => {
-            folder.push("puna-tiny-rerank");
-            puna_tiny_model::write_reranker(&folder)
-        }
-    };
-    made.map(|()| folder)
-        .map_err(|cause| Error::configuration(format!("failed to make the demo model: {cause}")))
+        let Some(name) = model.hub_name() else {
+            return Ok(Self::Folder(model.path.clone()));
+        };
+        let cache = host.resource::<Cache>().ok_or_else(|| {
+            Error::configuration(format!(
+                "the model `{name}` cannot be found: this server has no cache of models"
+            ))
+        })?;
+        Ok(Self::Hub(cache, name.to_owned()))
+    }
+
+    fn folder(self) -> Result<PathBuf> {
+        let made = match self {
+            Self::Folder(folder) => return Ok(folder),
+            Self::Hub(cache, name) => {
+                return cache
+                    .find(&name)
+                    .map_err(|cause| Error::configuration(cause.message()).with_source(cause));
+            }
+            Self::Demo(Demo::Embedding, folder) => {
+                let folder = folder.join("puna-tiny-embed");
+                puna_tiny_model::write_embedding(&folder).map(|()| folder)
+            }
+            Self::Demo(Demo::Rerank, folder) => {
+                let folder = folder.join("puna-tiny-rerank");
+                puna_tiny_model::write_reranker(&folder).map(|()| folder)
+            }
+        };
+        made.map_err(|cause| Error::configuration(format!("failed to make the demo model: {cause}")))
+    }
 }
 
 impl SentenceTransformers {

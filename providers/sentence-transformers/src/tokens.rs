@@ -1,7 +1,6 @@
 //! A model's tokenizer.
 
 use puna_api::{Error, Result};
-use tokenizers::utils::truncation::{TruncationDirection, TruncationParams, TruncationStrategy, truncate_encodings};
 use tokenizers::{Encoding, Tokenizer};
 
 use crate::folder::{Fault, Folder};
@@ -90,14 +89,10 @@ impl TextTokenizer {
         let (first, second) = match limit {
             Limit::Refuse(most) if count > most => return Ok(Encoded::TooMany(count)),
             Limit::Truncate(most) if count > most => {
-                let parameters = TruncationParams {
-                    direction: TruncationDirection::Right,
-                    max_length: most.saturating_sub(marks),
-                    strategy: TruncationStrategy::LongestFirst,
-                    stride: 0,
-                };
-                truncate_encodings(first.0, second.map(|second| second.0), &parameters)
-                    .map_err(|cause| without_tokens(&cause))?
+                let most = most.saturating_sub(marks);
+                let (of_first, of_second) =
+                    kept(first.0.len(), second.as_ref().map_or(0, |second| second.0.len()), most);
+                (cut(&first.0, of_first), second.map(|second| cut(&second.0, of_second)))
             }
             Limit::Refuse(_) | Limit::Truncate(_) => (first.0, second.map(|second| second.0)),
         };
@@ -119,4 +114,60 @@ impl TextTokenizer {
 
 fn without_tokens(cause: &dyn std::fmt::Display) -> Error {
     Error::invalid_request(format!("the text has no tokens: {cause}"))
+}
+
+/// How many tokens are left of two texts that may have `most` together: the longer one is cut first, as the reference does. A single
+/// text goes with one that is empty.
+fn kept(first: usize, second: usize, most: usize) -> (usize, usize) {
+    let short = first.min(second);
+    let (short, long) = if 2 * short > most {
+        (most / 2, most - most / 2)
+    } else {
+        (short, (most - short).min(first.max(second)))
+    };
+    if first > second { (long, short) } else { (short, long) }
+}
+
+/// The first tokens of a text. The library's own function keeps all that it cuts off, which can be very much.
+fn cut(encoding: &Encoding, most: usize) -> Encoding {
+    let most = most.min(encoding.len());
+    Encoding::new(
+        encoding.get_ids()[..most].to_vec(),
+        encoding.get_type_ids()[..most].to_vec(),
+        encoding.get_tokens()[..most].to_vec(),
+        encoding.get_word_ids()[..most].to_vec(),
+        encoding.get_offsets()[..most].to_vec(),
+        encoding.get_special_tokens_mask()[..most].to_vec(),
+        encoding.get_attention_mask()[..most].to_vec(),
+        Vec::new(),
+        Default::default(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenizers::utils::truncation::{TruncationParams, truncate_encodings};
+
+    use super::*;
+
+    #[test]
+    fn two_texts_are_cut_as_the_library_cuts_them() {
+        let text =
+            |length: usize| Encoding::from_tokens(vec![tokenizers::Token::new(1, "a".to_owned(), (0, 1)); length], 0);
+        for most in [1, 2, 9, 10] {
+            for (first, second) in [(3, 20), (20, 3), (20, 20), (6, 7), (7, 6), (10, 1), (1, 10), (5, 6)] {
+                let parameters = TruncationParams {
+                    max_length: most,
+                    ..TruncationParams::default()
+                };
+                let (a, b) = truncate_encodings(text(first), Some(text(second)), &parameters).unwrap();
+                assert_eq!(
+                    kept(first, second, most),
+                    (a.len(), b.unwrap().len()),
+                    "{first} {second} {most}"
+                );
+            }
+            assert_eq!(kept(20, 0, most), (most, 0));
+        }
+    }
 }

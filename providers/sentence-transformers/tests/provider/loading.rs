@@ -218,3 +218,28 @@ async fn a_number_format_that_a_processor_cannot_compute_with_is_refused() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn a_model_of_the_hub_is_what_was_pulled() {
+    let cache = tempfile::tempdir().unwrap();
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let model = cache.path().join("models--team--bert");
+    copy_into(&fixture("models/bert-mean"), &model.join("snapshots").join(commit));
+    fs::create_dir_all(model.join("refs")).unwrap();
+    fs::write(model.join("refs/main"), commit).unwrap();
+    let config = |path: &str| json!({"models": [{"path": path}]});
+
+    let local = Local::with_cache(config("hf:team/bert"), cache.path()).await.unwrap();
+    assert_eq!(local.models().await[0].provider_model_id, "team/bert");
+    let error = Local::with_cache(config("hf:team/other"), cache.path())
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.message().contains("team/other"), "{error}");
+    let error = Local::start(config("hf:team/bert")).await.err().unwrap();
+    assert!(
+        error.message().contains("this server has no cache of models"),
+        "{error}"
+    );
+}

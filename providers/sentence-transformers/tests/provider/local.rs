@@ -8,6 +8,7 @@ use puna_api::{
     EmbeddingVector, EmbeddingsRequest, EmbeddingsResponse, Error, InferenceRequest, Json, Model, ModelType,
     RerankRequest, RerankResponse, RerankTask, Result, Services,
 };
+use puna_hub::Cache;
 use puna_provider_sentence_transformers::PROVIDER;
 use puna_testkit::{TestHost, context};
 use serde_json::{Map, Value};
@@ -19,7 +20,16 @@ pub(crate) struct Local {
 
 impl Local {
     pub(crate) async fn start(config: Value) -> Result<Self> {
-        let host = TestHost::new()?;
+        Self::start_in(TestHost::new()?, config).await
+    }
+
+    /// A provider in a server that has this cache of models of the hub.
+    pub(crate) async fn with_cache(config: Value, cache: &Path) -> Result<Self> {
+        let host = TestHost::with(|builder| builder.resource(Arc::new(Cache::new(cache))))?;
+        Self::start_in(host, config).await
+    }
+
+    async fn start_in(host: TestHost, config: Value) -> Result<Self> {
         let config = PROVIDER
             .check(config)
             .map_err(|problem| Error::configuration(problem.message))?;
