@@ -28,7 +28,9 @@ pub(super) fn trials() -> Vec<Trial> {
         ),
         trial!("embeddings", dimensions_of_0_is_named, EMBEDDINGS, Need::Ours),
         trial!("embeddings", token_ids_are_taken_or_refused_by_name, EMBEDDINGS),
+        trial!("embeddings", usage_adds_up, EMBEDDINGS),
         trial!("embeddings", an_empty_list_is_named, EMBEDDINGS, Need::Ours),
+        trial!("embeddings", an_empty_text_is_named, EMBEDDINGS, Need::Ours),
         trial!("embeddings", a_wrong_type_is_named, EMBEDDINGS, Need::Ours),
     ]
 }
@@ -217,9 +219,36 @@ async fn token_ids_are_taken_or_refused_by_name(subject: Subject) -> Verdict {
     Ok(())
 }
 
+async fn usage_adds_up(subject: Subject) -> Verdict {
+    let tokens = async |input: Value| {
+        let answer = subject.embed(&embeddings_body(input.clone(), json!({}))).await?;
+        let tokens = answer["usage"]["prompt_tokens"].as_u64();
+        tokens.ok_or_else(|| Failure::from(format!("{input} without its tokens: {answer}")))
+    };
+    let (short, long) = ("llamas", TEXTS.join(", "));
+    let alone = tokens(json!(short)).await? + tokens(json!(long)).await?;
+    // What fills up the shorter text in a batch is nobody's.
+    let together = tokens(json!([short, long])).await?;
+    ensure_eq!(together, alone, "the tokens of two texts together");
+    Ok(())
+}
+
 async fn an_empty_list_is_named(subject: Subject) -> Verdict {
     let outcome = subject.embed(&embeddings_body(json!([]), json!({}))).await;
     expect_named(outcome, &[ErrorKind::InvalidRequest], "input", "an empty list of texts")
+}
+
+async fn an_empty_text_is_named(subject: Subject) -> Verdict {
+    for input in [json!(""), json!([TEXTS[0], ""])] {
+        let outcome = subject.embed(&embeddings_body(input.clone(), json!({}))).await;
+        expect_named(
+            outcome,
+            &[ErrorKind::InvalidRequest],
+            "input",
+            &format!("an `input` of {input}"),
+        )?;
+    }
+    Ok(())
 }
 
 async fn a_wrong_type_is_named(subject: Subject) -> Verdict {

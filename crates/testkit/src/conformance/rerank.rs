@@ -23,6 +23,13 @@ pub(super) fn trials() -> Vec<Trial> {
             Need::Can(Capability::Chat),
             Need::Ours
         ),
+        trial!(
+            "rerank",
+            an_embedding_model_is_refused,
+            Need::Rerank,
+            Need::Can(Capability::Embeddings),
+            Need::Ours
+        ),
     ]
 }
 
@@ -129,9 +136,16 @@ async fn an_image_is_taken_or_refused_by_name(subject: Subject) -> Verdict {
     Ok(())
 }
 
+const UNABLE: &[ErrorKind] = &[ErrorKind::Unsupported, ErrorKind::NotFound, ErrorKind::InvalidRequest];
+
 async fn a_model_that_cannot_is_refused(subject: Subject) -> Verdict {
     let outcome = subject.rerank(subject.chat_model(), &body(json!({}))).await;
-    let kinds = [ErrorKind::Unsupported, ErrorKind::NotFound, ErrorKind::InvalidRequest];
-    expect_error(outcome, &kinds, "a ranking by a chat model")?;
+    expect_error(outcome, UNABLE, "a ranking by a chat model")?;
+    Ok(())
+}
+
+async fn an_embedding_model_is_refused(subject: Subject) -> Verdict {
+    let outcome = subject.rerank(subject.embedding_model(), &body(json!({}))).await;
+    expect_error(outcome, UNABLE, "a ranking by an embedding model")?;
     Ok(())
 }

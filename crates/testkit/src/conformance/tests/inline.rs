@@ -23,6 +23,7 @@ pub(super) enum Defect {
     ShowsItsOwnModelId,
     HasNoObject,
     CountsNoTokens,
+    CountsFilling,
     TotalIsWrong,
     StreamLosesAPiece,
     StreamComesInOnePiece,
@@ -50,6 +51,7 @@ pub(super) enum Defect {
     CallsHaveNoId,
     StreamedCallsHaveOneIndex,
     TakesEmptyMessages,
+    TakesEmptyTexts,
     TakesWrongTypes,
     TakesWrongValues,
     TakesBrokenJson,
@@ -71,6 +73,7 @@ pub(super) enum Defect {
     RanksBackwards,
     RanksTooMany,
     RanksNothing,
+    RanksWithAnyModel,
     Hangs,
 }
 
@@ -97,6 +100,15 @@ impl Defect {
         (
             Self::CountsNoTokens,
             &["chat::counts_tokens", "embeddings::answers_in_the_shape_of_a_list"],
+        ),
+        (Self::CountsFilling, &["embeddings::usage_adds_up"]),
+        (Self::TakesEmptyTexts, &["embeddings::an_empty_text_is_named"]),
+        (
+            Self::RanksWithAnyModel,
+            &[
+                "rerank::a_model_that_cannot_is_refused",
+                "rerank::an_embedding_model_is_refused",
+            ],
         ),
         (
             Self::TotalIsWrong,
@@ -520,6 +532,9 @@ impl Provider {
             Some(Defect::TakesEmptyMessages) if body.get("messages") == Some(&json!([])) => {
                 body.insert("messages".to_owned(), json!([{ "role": "user", "content": "hi" }]));
             }
+            Some(Defect::TakesEmptyTexts) if body.contains_key("input") => {
+                body.insert("input".to_owned(), json!("hi"));
+            }
             Some(Defect::TakesWrongTypes) => {
                 body.retain(|name, value| match name.as_str() {
                     "temperature" | "top_p" | "n" | "seed" => value.is_number(),
@@ -593,6 +608,9 @@ impl Provider {
             Some(Defect::HasNoObject) => answer["object"] = json!("thing"),
             Some(Defect::CountsNoTokens) => {
                 answer["usage"] = json!({ "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0 });
+            }
+            Some(Defect::CountsFilling) if answer["data"].as_array().is_some_and(|data| data.len() > 1) => {
+                answer["usage"]["prompt_tokens"] = json!(100);
             }
             Some(Defect::TotalIsWrong) => answer["usage"]["total_tokens"] = json!(1),
             Some(Defect::IgnoresTheSeed) => {
@@ -838,8 +856,12 @@ impl Rerank for Provider {
         } else {
             text(&body["query"])
         };
-        let sent =
-            json!({ "model": request.model.provider_model_id, "query": query, "documents": documents, "top_n": most });
+        let model = if self.has(Defect::RanksWithAnyModel) {
+            StubUpstream::RERANK_MODEL
+        } else {
+            &request.model.provider_model_id
+        };
+        let sent = json!({ "model": model, "query": query, "documents": documents, "top_n": most });
         match answer("POST", "/rerank", sent.to_string().as_bytes(), &self.settings) {
             Answer::Whole(answer) => {
                 let mut data: Vec<RerankResult> = serde_json::from_value(answer["results"].clone()).unwrap();
