@@ -17,14 +17,31 @@ pub(crate) fn unusable(path: &Path, error: &io::Error) -> Error {
 /// The hub cannot be reached.
 pub(crate) fn unreachable(settings: &HubSettings, error: reqwest::Error) -> Error {
     let host = settings.endpoint.host_str().unwrap_or_default();
+    let port = settings
+        .endpoint
+        .port()
+        .map_or_else(String::new, |port| format!(":{port}"));
     let what = if error.is_timeout() {
         "does not answer"
     } else {
         "cannot be reached"
     };
     // The error's own text holds the URL, and a URL of storage holds a signature.
-    Error::unavailable(format!("the hub at {host} {what}; check the network, or `HF_ENDPOINT`"))
-        .with_source(error.without_url())
+    let error = error.without_url();
+    let why = cause(&error);
+    Error::unavailable(format!(
+        "the hub at {host}{port} {what} ({why}); check the network, or `HF_ENDPOINT`"
+    ))
+    .with_source(error)
+}
+
+/// What is behind all else that an error says, such as `Connection refused`.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
 }
 
 /// The hub's refusal. `file` is what was asked for, if it was one.

@@ -232,7 +232,7 @@ impl Hub {
         }
     }
 
-    /// Fetches a file unless somebody else just did; how many bytes it has, if it was fetched.
+    /// Fetches a file unless somebody else just did; how many bytes had to come for it.
     async fn fetch(&self, request: &PullRequest, step: Step, progress: &dyn Progress) -> Result<u64> {
         let Step { remote, places, lock } = step;
         let held = Lock::take(&lock, || {
@@ -240,15 +240,17 @@ impl Hub {
         })
         .await?;
         let is_there = request.to.is_none() && size(&places.whole) == remote.bytes && places.whole.is_file();
-        if !is_there {
-            transfer::fetch(&self.client, &remote, &places, progress).await?;
-        }
+        let fetched = if is_there {
+            0
+        } else {
+            transfer::fetch(&self.client, &remote, &places, progress).await?
+        };
         if request.to.is_some() {
             // The cache keeps its locks, as Python's does; somebody's folder is left as it was wished for.
             let _ = fs::remove_file(&lock);
         }
         drop(held);
-        Ok(if is_there { 0 } else { remote.bytes })
+        Ok(fetched)
     }
 }
 

@@ -37,8 +37,12 @@ impl HubSettings {
         let endpoint = Url::parse(endpoint.trim().trim_end_matches('/'))
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none())
+            // They would be shown wherever the URL is; the token has a variable of its own.
+            .filter(|url| url.username().is_empty() && url.password().is_none())
             .ok_or_else(|| {
-                let message = format!("`HF_ENDPOINT` is `{endpoint}`, which is no URL such as `{HUB}`");
+                // What comes before an `@` may be a password.
+                let (_, shown) = endpoint.rsplit_once('@').unwrap_or(("", &endpoint));
+                let message = format!("`HF_ENDPOINT` (`{shown}`) must be a URL such as `{HUB}`, without credentials");
                 Error::configuration(message).with_param("HF_ENDPOINT")
             })?;
 
@@ -159,10 +163,12 @@ mod tests {
         for (name, value) in [
             ("HF_ENDPOINT", "mirror"),
             ("HF_ENDPOINT", "ftp://mirror"),
+            ("HF_ENDPOINT", "https://me:secret@mirror"),
             ("HF_TOKEN", "ä"),
         ] {
             let error = settings(&[home, (name, value)]).unwrap_err();
             assert_eq!(error.param(), Some(name), "{error}");
+            assert!(!error.message().contains("secret"), "{error}");
         }
     }
 

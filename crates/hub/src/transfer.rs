@@ -38,15 +38,16 @@ enum Stop {
     Final(Error),
 }
 
-/// Brings a file to its place, or says why not; then what came is kept for the next time, unless it is wrong.
+/// Brings a file to its place; how many bytes had to come for it. Where that fails, what came is kept for the next time, unless it is wrong.
 pub(crate) async fn fetch(
     client: &Client,
     remote: &RemoteFile,
     places: &Places,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<u64> {
     let mut partial = Partial::open(&places.partial, remote)?;
-    let mut is_resumed = partial.have > 0;
+    let had = partial.have;
+    let mut is_resumed = had > 0;
     progress.begin(&remote.name, remote.bytes, partial.have);
     loop {
         complete(client, &mut partial, progress).await?;
@@ -78,7 +79,12 @@ pub(crate) async fn fetch(
     make_parent(&places.whole)?;
     fs::rename(&places.partial, &places.whole).map_err(|error| unusable(&places.whole, &error))?;
     progress.end(&remote.name);
-    Ok(())
+    // What was there counts only if it did not have to be thrown away.
+    Ok(if partial.restarts > 0 {
+        remote.bytes
+    } else {
+        remote.bytes - had
+    })
 }
 
 /// Fetches until all bytes are there. Gives up after some failures in a row without a single byte.

@@ -136,11 +136,12 @@ async fn what_an_interrupted_run_left_is_used_by_the_next() {
     hub.change(|script| script.breaks.clear());
     hub.seen();
     let heard = Heard::default();
-    Hub::new(settings(&hub, folder.path()))
+    let pulled = Hub::new(settings(&hub, folder.path()))
         .unwrap()
         .pull(&request(), &heard)
         .await
         .unwrap();
+    assert_eq!(pulled.fetched_bytes, 100_000);
     let seen = hub.seen();
     let stored: Vec<_> = seen.iter().filter(|seen| seen.server == "storage").collect();
     assert_eq!(stored.len(), 1);
