@@ -9,7 +9,7 @@ let model;
 
 before(async () => {
   for await (const listed of client.models.list()) {
-    if (listed.id.startsWith("mistralrs/")) model = listed.id;
+    if (listed.id.startsWith("mistralrs/") && listed.custom_metadata.model_type === "llm") model = listed.id;
   }
   assert.ok(model, "the local model is listed");
 });
@@ -34,6 +34,42 @@ test("embeddings", async () => {
   const answer = await client.embeddings.create({ model: process.env.EMBEDDING_MODEL, input: ["one", "two"] });
   assert.equal(answer.data.length, 2);
   assert.ok(answer.data[0].embedding.length > 0);
+});
+
+test("an answer follows a schema", async () => {
+  const schema = {
+    type: "object",
+    properties: { animal: { enum: ["llama", "alpaca"] }, tame: { type: "boolean" } },
+    required: ["animal", "tame"],
+    additionalProperties: false,
+  };
+  const response_format = { type: "json_schema", json_schema: { name: "herd", schema, strict: true } };
+  const answer = await client.chat.completions.create({ model, messages, response_format, max_tokens: 100, seed: 1 });
+  const { animal, tame } = JSON.parse(answer.choices[0].message.content);
+  assert.ok(["llama", "alpaca"].includes(animal));
+  assert.equal(typeof tame, "boolean");
+});
+
+test("a tool is called, and its result is taken", async () => {
+  const parameters = { type: "object", properties: { city: { enum: ["Cusco", "Puno"] } }, required: ["city"], additionalProperties: false };
+  const tools = [{ type: "function", function: { name: "get_weather", parameters } }];
+  const ask = { model, tools, max_tokens: 100, temperature: 0 };
+  const called = await client.chat.completions.create({ ...ask, messages, tool_choice: "required" });
+  const [call] = called.choices[0].message.tool_calls;
+  assert.equal(call.function.name, "get_weather");
+  assert.ok(["Cusco", "Puno"].includes(JSON.parse(call.function.arguments).city));
+  const result = { role: "tool", tool_call_id: call.id, content: "sunny" };
+  const history = [...messages, called.choices[0].message, result];
+  const answer = await client.chat.completions.create({ ...ask, messages: history, tool_choice: "none" });
+  assert.ok(answer.choices[0].message.content);
+});
+
+test("log probabilities", async () => {
+  const answer = await client.chat.completions.create({ model, messages, max_tokens: 4, temperature: 0, logprobs: true, top_logprobs: 2 });
+  for (const token of answer.choices[0].logprobs.content) {
+    assert.ok(token.logprob <= 0);
+    assert.equal(token.top_logprobs.length, 2);
+  }
 });
 
 test("errors have their classes and name the field", async () => {
