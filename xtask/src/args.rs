@@ -19,15 +19,8 @@ pub(crate) enum Command {
     BuildDistro(BuildArgs),
     /// Build a distribution and start its server.
     Run(RunArgs),
-    /// Write the tiny model, a small Llama for tests and first steps.
-    TinyModel {
-        /// The folder to write; by default `tiny-model` in the target folder.
-        #[arg(long)]
-        out: Option<PathBuf>,
-        /// Write one GGUF file, model.gguf, in place of a checkpoint folder.
-        #[arg(long)]
-        gguf: bool,
-    },
+    /// Write the tiny model, a small Llama for tests and first steps; or train it, or measure it.
+    TinyModel(TinyModelArgs),
     /// Write a provider crate that builds and passes the conformance suite.
     NewProvider(NewProviderArgs),
     /// Check the invariants that can be checked by reading the tree.
@@ -103,6 +96,37 @@ pub(crate) struct RunArgs {
     /// Arguments for `puna run`, such as `--port 8000`.
     #[arg(last = true)]
     pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TinyModelArgs {
+    /// The folder to write; by default `tiny-model` in the target folder.
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Write one GGUF file, model.gguf, in place of a checkpoint folder.
+    #[arg(long)]
+    pub(crate) gguf: bool,
+
+    /// Train it again, in an hour, and replace the weights in the repository.
+    #[arg(long, conflicts_with_all = ["out", "gguf", "evaluate"])]
+    pub(crate) train: bool,
+
+    /// Learn a new tokenizer before; without it the one in the repository stays.
+    #[arg(long, requires = "train")]
+    pub(crate) new_merges: bool,
+
+    /// How long to train.
+    #[arg(long, value_name = "MINUTES", requires = "train", default_value_t = 52)]
+    pub(crate) minutes: u32,
+
+    /// Have it answer so many prompts of each kind that it never saw, and print how many it answered right.
+    #[arg(long, value_name = "PROMPTS", num_args = 0..=1, default_missing_value = "200", conflicts_with_all = ["out", "gguf"])]
+    pub(crate) evaluate: Option<u64>,
+
+    /// Print so many wrong answers of each kind.
+    #[arg(long, value_name = "ANSWERS", requires = "evaluate", default_value_t = 0)]
+    pub(crate) wrong: usize,
 }
 
 #[derive(Debug, clap::Args)]

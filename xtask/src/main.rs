@@ -14,10 +14,10 @@ mod new_provider;
 mod shared_builds;
 mod suite;
 mod tidy;
+mod tiny_model;
 mod workspace;
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -41,25 +41,11 @@ fn run(command: Command, workspace: &Workspace) -> Result {
     match command {
         Command::BuildDistro(args) => distributions::build(workspace, &args).map(|_| ()),
         Command::Run(args) => distributions::run(workspace, &args),
-        Command::TinyModel { out, gguf } => tiny_model(workspace, out, gguf),
+        Command::TinyModel(args) => tiny_model::run(workspace, &args),
         Command::NewProvider(args) => new_provider::write(workspace, &args),
         Command::Tidy => tidy::check(workspace),
         Command::Codegen(args) => codegen::run(workspace, &args),
         Command::Bench { arguments } => bench::run(workspace, arguments),
         Command::Test(args) => suite::run(workspace, &args),
     }
-}
-
-fn tiny_model(workspace: &Workspace, out: Option<PathBuf>, gguf: bool) -> Result {
-    let out = match out {
-        Some(out) => out,
-        None => workspace.target()?.join("tiny-model"),
-    };
-    if gguf {
-        puna_tiny_model::write_gguf(&out)?;
-    } else {
-        puna_tiny_model::write(&out)?;
-    }
-    println!("{}", out.display());
-    Ok(())
 }

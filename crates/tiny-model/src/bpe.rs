@@ -14,10 +14,10 @@ pub(crate) struct Bpe {
 }
 
 impl Bpe {
-    /// Learns `merge_count` merges, or fewer when the text has no more pairs. The most frequent pair is joined first;
-    /// among equals the one with the smallest tokens.
-    pub(crate) fn train(text: &str, merge_count: usize) -> Self {
-        let mut words = words(text);
+    /// Learns `merge_count` merges, or fewer when there are no more pairs, from pieces of text and how often each occurs. The most
+    /// frequent pair is joined first; among equals the one with the smallest tokens.
+    pub(crate) fn learn(counts: &BTreeMap<String, u32>, merge_count: usize) -> Self {
+        let mut words = words(counts);
         let mut counts: HashMap<(Token, Token), u32> = HashMap::new();
         for word in &words {
             for pair in word.pairs() {
@@ -43,12 +43,26 @@ impl Bpe {
             }
             merges.push(pair);
         }
+        Self::from_merges(merges)
+    }
+
+    /// The tokenizer that a list of merges makes.
+    pub(crate) fn from_merges(merges: Vec<(Token, Token)>) -> Self {
         let ranks = merges
             .iter()
             .enumerate()
             .map(|(rank, pair)| (*pair, merged_token(rank)))
             .collect();
         Self { merges, ranks }
+    }
+
+    /// Reads a list of merges, the two tokens of each on a line. What is no pair of numbers is left out.
+    pub(crate) fn parse(text: &str) -> Self {
+        let merges = text.lines().filter_map(|line| {
+            let (left, right) = line.split_once(' ')?;
+            Some((left.parse().ok()?, right.parse().ok()?))
+        });
+        Self::from_merges(merges.collect())
     }
 
     /// The tokens of a text, special tokens not recognized.
@@ -97,18 +111,12 @@ impl Word {
     }
 }
 
-fn words(text: &str) -> Vec<Word> {
-    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    for piece in pieces(text) {
-        *counts.entry(piece).or_default() += 1;
-    }
-    counts
-        .into_iter()
-        .map(|(piece, count)| Word {
-            tokens: piece.bytes().map(Token::from).collect(),
-            count,
-        })
-        .collect()
+fn words(counts: &BTreeMap<String, u32>) -> Vec<Word> {
+    let words = counts.iter().map(|(piece, count)| Word {
+        tokens: piece.bytes().map(Token::from).collect(),
+        count: *count,
+    });
+    words.collect()
 }
 
 fn pairs(tokens: &[Token]) -> impl Iterator<Item = (Token, Token)> + '_ {
@@ -138,11 +146,22 @@ fn merged_token(rank: usize) -> Token {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::Bpe;
+    use crate::split::pieces;
+
+    fn train(text: &str, merge_count: usize) -> Bpe {
+        let mut counts = BTreeMap::new();
+        for piece in pieces(text) {
+            *counts.entry(piece.to_owned()).or_default() += 1;
+        }
+        Bpe::learn(&counts, merge_count)
+    }
 
     #[test]
     fn joins_the_most_frequent_pair_first() {
-        let bpe = Bpe::train("abab abab xy", 2);
+        let bpe = train("abab abab xy", 2);
         let [a, b] = [u32::from(b'a'), u32::from(b'b')];
         assert_eq!(bpe.merges, [(a, b), (256, 256)]);
         assert_eq!(bpe.encode("ababab"), [257, 256]);
@@ -150,13 +169,20 @@ mod tests {
 
     #[test]
     fn stops_when_no_pair_is_left() {
-        let bpe = Bpe::train("ab", 10);
+        let bpe = train("ab", 10);
         assert_eq!(bpe.merges.len(), 1);
     }
 
     #[test]
+    fn a_list_of_merges_is_read_back() {
+        let bpe = Bpe::parse("97 98\n256 256\n");
+        assert_eq!(bpe.merges, [(97, 98), (256, 256)]);
+        assert_eq!(bpe.encode("ababab"), [257, 256]);
+    }
+
+    #[test]
     fn tokens_give_back_the_text() {
-        let bpe = Bpe::train("the llama and the alpaca and the vicuña", 20);
+        let bpe = train("the llama and the alpaca and the vicuña", 20);
         let bytes = bpe.token_bytes();
         for text in ["", "the", "a \u{1F999} of the puna\r\n\t", "vicuña"] {
             let joined: Vec<u8> = bpe

@@ -14,13 +14,13 @@ use crate::weights::tensors;
 /// The layout is the one of Hugging Face checkpoints of `LlamaForCausalLM`.
 #[must_use]
 pub fn files() -> Vec<(&'static str, Vec<u8>)> {
-    let vocabulary = Vocabulary::train();
+    let vocabulary = Vocabulary::load();
     vec![
         ("config.json", text(&config_json())),
         ("generation_config.json", text(&generation_config_json())),
         ("tokenizer.json", text(&tokenizer_json(&vocabulary))),
         ("tokenizer_config.json", text(&tokenizer_config_json())),
-        ("model.safetensors", safetensors(&tensors(&vocabulary.turns))),
+        ("model.safetensors", safetensors(&tensors())),
     ]
 }
 

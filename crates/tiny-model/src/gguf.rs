@@ -18,9 +18,9 @@ const CONTROL: i32 = 3;
 /// Makes the same model as [`files`](crate::files) as one GGUF file (version 3, architecture `llama`, 32-bit floats).
 #[must_use]
 pub fn gguf() -> Vec<u8> {
-    let vocabulary = Vocabulary::train();
+    let vocabulary = Vocabulary::load();
     let metadata = metadata(&vocabulary);
-    let tensors = tensors(&vocabulary.turns);
+    let tensors = tensors();
 
     let mut bytes = Vec::new();
     bytes.extend(b"GGUF");

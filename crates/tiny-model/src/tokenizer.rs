@@ -9,16 +9,16 @@ use crate::split::PATTERN;
 /// Jinja template that lays out a conversation as Llama 3 does, with tools as JSON in the system message.
 pub(crate) const CHAT_TEMPLATE: &str = include_str!("chat_template.jinja");
 
-/// The text that merges are learned from, one turn of an assistant per paragraph.
-const CORPUS: &str = include_str!("corpus.txt");
+/// The merges, which were learned from the training text: the two tokens of each on a line.
+const MERGES: &str = include_str!("../weights/merges.txt");
 
 /// The number of the first special token. They are the last of the vocabulary.
 pub(crate) const FIRST_SPECIAL: usize = VOCABULARY_SIZE - 5;
 
 pub(crate) const BEGIN_OF_TEXT: SpecialToken = SpecialToken::new(0, "<|begin_of_text|>");
 pub(crate) const END_OF_TEXT: SpecialToken = SpecialToken::new(1, "<|end_of_text|>");
-const START_HEADER: SpecialToken = SpecialToken::new(2, "<|start_header_id|>");
-const END_HEADER: SpecialToken = SpecialToken::new(3, "<|end_header_id|>");
+pub(crate) const START_HEADER: SpecialToken = SpecialToken::new(2, "<|start_header_id|>");
+pub(crate) const END_HEADER: SpecialToken = SpecialToken::new(3, "<|end_header_id|>");
 pub(crate) const END_OF_TURN: SpecialToken = SpecialToken::new(4, "<|eot_id|>");
 
 const SPECIAL_TOKENS: [SpecialToken; 5] = [BEGIN_OF_TEXT, END_OF_TEXT, START_HEADER, END_HEADER, END_OF_TURN];
@@ -49,22 +49,16 @@ impl SpecialToken {
     }
 }
 
-/// The trained tokenizer and the text that trained it.
+/// The tokenizer that the model was trained with.
 pub(crate) struct Vocabulary {
     pub(crate) bpe: Bpe,
-    /// What an assistant says, from the header's end to the end of the turn, once per paragraph of the training text.
-    pub(crate) turns: Vec<Vec<Token>>,
 }
 
 impl Vocabulary {
-    pub(crate) fn train() -> Self {
-        let bpe = Bpe::train(CORPUS, FIRST_SPECIAL - 256);
-        let turns = CORPUS
-            .trim_end()
-            .split("\n\n")
-            .map(|paragraph| turn(&bpe, paragraph))
-            .collect();
-        Self { bpe, turns }
+    pub(crate) fn load() -> Self {
+        Self {
+            bpe: Bpe::parse(MERGES),
+        }
     }
 
     /// Every token with printable characters for its bytes, special tokens last.
@@ -154,14 +148,6 @@ fn byte_level() -> Value {
     json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false})
 }
 
-fn turn(bpe: &Bpe, paragraph: &str) -> Vec<Token> {
-    let mut tokens = vec![END_HEADER.id];
-    tokens.extend(bpe.encode("\n\n"));
-    tokens.extend(bpe.encode(paragraph));
-    tokens.push(END_OF_TURN.id);
-    tokens
-}
-
 /// Writes bytes as byte-level vocabularies do: the printable ones of Latin-1 as themselves, the others as characters
 /// from U+0100 on.
 pub(crate) fn printable(bytes: &[u8]) -> String {
@@ -196,8 +182,8 @@ mod tests {
     }
 
     #[test]
-    fn the_text_is_long_enough_for_the_vocabulary() {
-        let tokens = Vocabulary::train().tokens();
+    fn the_merges_fill_the_vocabulary() {
+        let tokens = Vocabulary::load().tokens();
         assert_eq!(tokens.len(), VOCABULARY_SIZE);
         let distinct: std::collections::HashSet<_> = tokens.iter().collect();
         assert_eq!(distinct.len(), VOCABULARY_SIZE, "two tokens are written alike");

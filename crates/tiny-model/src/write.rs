@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::checkpoint::files;
-use crate::error::Error;
+use crate::error::{Error, failed};
 use crate::gguf::gguf;
 
 /// Name of the file that [`write_gguf`] writes.
@@ -80,9 +80,4 @@ fn aside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}-{writer}.partial", std::process::id()));
     path.with_file_name(name)
-}
-
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error { action, path, source }
 }

@@ -1,0 +1,289 @@
+//! Questions about a passage that is in the prompt.
+
+use super::attributes::{ATTRIBUTES, SUBJECTS, Subject, attribute, subject};
+use super::conversation::{Conversation, Message};
+use super::example::{Example, Expected, Task};
+use super::source::{Source, capitalized, fill};
+use super::tools;
+use super::words::{ADJECTIVES, NOUNS};
+
+const UNKNOWN: &str = "I do not know. The text does not say that.";
+
+/// Something told about a subject.
+#[derive(Clone)]
+struct Fact {
+    kind: Subject,
+    subject: String,
+    attribute: usize,
+    value: String,
+    noun: String,
+}
+
+impl Fact {
+    fn statement(&self, source: &mut Source) -> String {
+        self.told(source.pick(ATTRIBUTES[self.attribute].statements))
+    }
+
+    fn question(&self, source: &mut Source) -> String {
+        fill(
+            source.pick(ATTRIBUTES[self.attribute].questions),
+            &[&self.subject, "", &self.noun],
+        )
+    }
+
+    /// Whether the other one tells the same of the same subject.
+    fn is_about(&self, other: &Self) -> bool {
+        self.subject == other.subject
+            && self.attribute == other.attribute
+            && (ATTRIBUTES[self.attribute].subject != Subject::Any || self.noun == other.noun)
+    }
+
+    fn answer(&self) -> String {
+        self.told(ATTRIBUTES[self.attribute].statements[0])
+    }
+
+    fn told(&self, template: &str) -> String {
+        capitalized(&fill(template, &[&self.subject, &self.value, &self.noun]))
+    }
+}
+
+fn noun(source: &mut Source) -> String {
+    if source.percent(25) {
+        source.invented()
+    } else {
+        source.pick(NOUNS).to_owned()
+    }
+}
+
+/// Facts about several subjects: some share a subject, others what is told, so that both must be looked at.
+fn facts(source: &mut Source, count: usize) -> Vec<Fact> {
+    let kind = source.pick(SUBJECTS);
+    let mut facts: Vec<Fact> = Vec::new();
+    let mut subjects: Vec<(Subject, String)> = Vec::new();
+    let same_kind = source.percent(60);
+    while facts.len() < count {
+        let (kind, name) = if !subjects.is_empty() && source.percent(45) {
+            subjects[source.index(subjects.len())].clone()
+        } else {
+            let kind = if same_kind { kind } else { source.pick(SUBJECTS) };
+            let name = subject(source, kind);
+            subjects.push((kind, name.clone()));
+            (kind, name)
+        };
+        let attribute = attribute(source, kind);
+        let value = (ATTRIBUTES[attribute].value)(source);
+        let fact = Fact {
+            kind,
+            subject: name,
+            attribute,
+            value,
+            noun: noun(source),
+        };
+        if !facts.iter().any(|other| other.is_about(&fact)) {
+            facts.push(fact);
+        }
+    }
+    facts
+}
+
+/// A question that the facts do not answer: the subject or what is asked about it is not among them.
+fn unanswerable(source: &mut Source, facts: &[Fact]) -> String {
+    loop {
+        let near = facts[source.index(facts.len())].clone();
+        let other = if source.percent(50) {
+            Fact {
+                subject: subject(source, near.kind),
+                ..near
+            }
+        } else {
+            Fact {
+                attribute: attribute(source, near.kind),
+                noun: noun(source),
+                ..near
+            }
+        };
+        if !facts.iter().any(|fact| fact.is_about(&other)) {
+            return other.question(source);
+        }
+    }
+}
+
+/// Sentences that tell nothing that is asked for.
+fn filler(source: &mut Source) -> String {
+    let (adjective, noun) = (source.pick(ADJECTIVES), source.pick(NOUNS));
+    source.fill(
+        &[
+            "There is a {} {} in the picture.",
+            "The weather was {} and nobody saw the {}.",
+            "Please note the {} {} near the road.",
+            "People like a {} {}.",
+            "It is a {} day for a {}.",
+        ],
+        &[adjective, noun],
+    )
+}
+
+/// The passage: every fact once, in one of its wordings.
+fn passage(source: &mut Source, facts: &[Fact]) -> Vec<String> {
+    let mut sentences: Vec<String> = facts.iter().map(|fact| fact.statement(source)).collect();
+    for _ in 0..source.number(0, 2) {
+        if source.percent(40) {
+            let place = source.index(sentences.len() + 1);
+            sentences.insert(place, filler(source));
+        }
+    }
+    sentences
+}
+
+/// A question about the passage and its answer; the value when there is one.
+fn turn(source: &mut Source, facts: &[Fact], unknown: u64) -> (String, String, Option<String>) {
+    if source.percent(unknown) {
+        (unanswerable(source, facts), UNKNOWN.to_owned(), None)
+    } else {
+        let fact = &facts[source.index(facts.len())];
+        (fact.question(source), fact.answer(), Some(fact.value.clone()))
+    }
+}
+
+const INTRODUCTIONS: &[&str] = &[
+    "Use the following text to answer.\n\n{}",
+    "Answer from this context:\n{}",
+    "You are a helpful assistant. Answer with the help of this text:\n\n{}",
+    "Context:\n{}",
+    "{}",
+    "Here is what you know:\n{}\nAnswer the questions of the user.",
+];
+
+const PROMPTS: &[&str] = &[
+    "Context: {}\n\nQuestion: {}",
+    "{}\n\n{}",
+    "{} {}",
+    "Read this text and answer the question.\n\n{}\n\nQuestion: {}",
+    "Context:\n{}\n\nQuestion: {}\nAnswer:",
+    "Text: {}\n{}",
+    "{1}\n\n{0}",
+    "Here is a note: {}\n{}",
+];
+
+/// A conversation about a passage with this many questions, most of which it answers.
+pub(crate) fn answer(source: &mut Source, turns: usize, unknown: u64) -> Example {
+    let most = if source.percent(8) { 24 } else { 7 };
+    let count = source.number(1, most) as usize;
+    answer_from(source, count, turns, unknown)
+}
+
+pub(crate) fn answer_from(source: &mut Source, count: usize, turns: usize, unknown: u64) -> Example {
+    let facts = facts(source, count);
+    let sentences = passage(source, &facts);
+    let (question, answer, value) = turn(source, &facts, unknown);
+    let mut messages = Vec::new();
+    let mut tools = Vec::new();
+    let mut last = value;
+    match source.number(0, 9) {
+        0..=2 => {
+            let text = layout(source, &sentences);
+            messages.push(Message::System(source.fill(INTRODUCTIONS, &[&text])));
+            messages.push(Message::User(question));
+            messages.push(Message::Assistant(answer));
+        }
+        3..=6 => {
+            let text = layout(source, &sentences);
+            messages.push(Message::User(source.fill(PROMPTS, &[&text, &question])));
+            messages.push(Message::Assistant(answer));
+        }
+        _ => {
+            let (tool, argument) = tools::search_tool(source);
+            let name = tools::name(&tool);
+            if source.percent(50) {
+                messages.push(Message::System("You are a helpful assistant.".to_owned()));
+            }
+            messages.push(Message::User(question.clone()));
+            messages.push(Message::Call {
+                name: name.clone(),
+                arguments: format!("{{\"{argument}\": {}}}", serde_json::Value::from(question.as_str())),
+            });
+            messages.push(Message::Tool(found(source, &name, &question, &sentences)));
+            messages.push(Message::Assistant(answer));
+            if source.percent(75) {
+                tools.push(tool);
+            }
+        }
+    }
+    for _ in 1..turns {
+        // What was not known ends a conversation: it is answered alike each time, and teaches nothing more.
+        let (question, answer, value) = turn(source, &facts, unknown);
+        if tools.is_empty() {
+            messages.push(Message::User(question));
+            messages.push(Message::Assistant(answer));
+            last = value;
+        }
+    }
+    let expected = match last {
+        Some(value) => Expected::Says(value),
+        None => Expected::Says("I do not know".to_owned()),
+    };
+    let task = if expected == Expected::Says("I do not know".to_owned()) {
+        Task::NotInPassage
+    } else {
+        Task::Passage
+    };
+    Example {
+        task,
+        conversation: Conversation { tools, messages },
+        expected,
+    }
+}
+
+/// Sentences as one paragraph, as lines, or as numbered pieces.
+fn layout(source: &mut Source, sentences: &[String]) -> String {
+    match source.number(0, 5) {
+        0 => sentences.join("\n"),
+        1 => {
+            let lines: Vec<String> = sentences.iter().map(|sentence| format!("- {sentence}")).collect();
+            lines.join("\n")
+        }
+        2 => {
+            let size = source.number(1, 3) as usize;
+            let chunks: Vec<String> = sentences
+                .chunks(size)
+                .enumerate()
+                .map(|(index, chunk)| format!("[{}] {}", index + 1, chunk.join(" ")))
+                .collect();
+            chunks.join("\n")
+        }
+        _ => sentences.join(" "),
+    }
+}
+
+/// What a search tool answers.
+fn found(source: &mut Source, name: &str, question: &str, sentences: &[String]) -> String {
+    let size = source.number(1, 4) as usize;
+    let chunks: Vec<String> = sentences.chunks(size).map(|chunk| chunk.join(" ")).collect();
+    match source.number(0, 3) {
+        0 => {
+            let results: Vec<String> = chunks
+                .iter()
+                .enumerate()
+                .map(|(index, chunk)| format!("Result {}\nContent: {chunk}\n", index + 1))
+                .collect();
+            let mut text = format!(
+                "{name} tool found {} chunks:\nBEGIN of {name} tool results.\n{}END of {name} tool results.",
+                chunks.len(),
+                results.concat()
+            );
+            if source.percent(60) {
+                text += &format!(
+                    "\nThe above results were retrieved to help answer the user's query: \"{question}\". Use them as supporting information only in answering this query."
+                );
+            }
+            text
+        }
+        1 => {
+            let results: Vec<serde_json::Value> =
+                chunks.iter().map(|chunk| serde_json::json!({"text": chunk})).collect();
+            super::conversation::spaced(&serde_json::json!({"results": results}))
+        }
+        2 => layout(source, sentences),
+        _ => sentences.join(" "),
+    }
+}
