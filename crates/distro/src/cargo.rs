@@ -8,6 +8,18 @@ use serde::Deserialize;
 
 use crate::{Error, Result, Step};
 
+/// What cargo tells the programs that it runs of their crates. Handed on to another cargo, it has build scripts that look at these
+/// variables (that of `ring` does) run again, and with them everything above them be compiled again.
+const OF_THE_CALLER: [&str; 7] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// A cargo that runs in the workspace's root, so that the workspace's `.cargo/config.toml` holds for what it builds.
 pub(crate) struct Cargo<'a> {
     pub(crate) program: &'a Path,
@@ -29,16 +41,23 @@ impl Cargo<'_> {
         step: Step,
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<Vec<u8>> {
+        capture(step, self.command().args(arguments))
+    }
+
+    fn command(&self) -> Command {
         let mut command = Command::new(self.program);
-        command.current_dir(self.workspace).args(arguments);
-        capture(step, &mut command)
+        command.current_dir(self.workspace);
+        for variable in OF_THE_CALLER {
+            command.env_remove(variable);
+        }
+        command
     }
 
     /// Compiles a crate and returns its executable. Progress and compile errors go to this process's standard error.
     pub(crate) fn build<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<PathBuf> {
         let step = Step::Compile;
-        let output = Command::new(self.program)
-            .current_dir(self.workspace)
+        let output = self
+            .command()
             .arg("build")
             .arg("--message-format=json-render-diagnostics")
             .args(arguments)
