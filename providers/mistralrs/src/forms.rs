@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 use crate::engine::Form;
 use crate::request::{refuse_extra, unsupported};
 
+mod gbnf;
+
 /// vLLM's fields, the older ones and the newer one.
 pub(crate) const EXTRAS: [&str; 6] = [
     "guided_json",
@@ -177,11 +179,12 @@ fn regex(value: &Value, param: &str) -> Result<Form> {
 
 fn grammar(value: &Value, param: &str) -> Result<Form> {
     let text = text(value, param)?;
-    if text.contains("::=") {
-        let message = format!("`{param}` must be a grammar in the syntax of Lark (`start: …`), not one with `::=`");
-        return Err(Error::invalid_request(message).with_param(param));
+    if !gbnf::is_gbnf(&text) {
+        return Ok(Form::Lark(text));
     }
-    Ok(Form::Lark(text))
+    gbnf::to_lark(&text)
+        .map(Form::Lark)
+        .map_err(|cause| Error::invalid_request(format!("`{param}` cannot be used: {cause}")).with_param(param))
 }
 
 fn text(value: &Value, param: &str) -> Result<String> {
@@ -301,7 +304,7 @@ mod tests {
             (json!({"guided_choice": []}), InvalidRequest, "guided_choice"),
             (json!({"guided_choice": ["a", 1]}), InvalidRequest, "guided_choice"),
             (
-                json!({"guided_grammar": "root ::= \"a\""}),
+                json!({"guided_grammar": "main ::= \"a\""}),
                 InvalidRequest,
                 "guided_grammar",
             ),

@@ -52,7 +52,8 @@ async fn each_way_to_ask_for_a_form_is_followed() {
     };
     type Check<'a> = &'a dyn Fn(&str) -> bool;
     let grammar = "start: term (\" + \" term){0,2}\nterm: \"one\" | \"two\"\n";
-    let cases: [(serde_json::Value, Check<'_>); 8] = [
+    let gbnf = "root ::= term (\" + \" term){0,2}\nterm ::= \"one\" | [t] \"wo\"\n";
+    let cases: [(Value, Check<'_>); 9] = [
         (json!({"guided_json": schema}), &is_animal),
         (json!({"guided_json": schema.to_string()}), &is_animal),
         (json!({"structured_outputs": {"json": schema}}), &is_animal),
@@ -64,6 +65,7 @@ async fn each_way_to_ask_for_a_form_is_followed() {
             &is_word,
         ),
         (json!({"guided_grammar": grammar}), &is_sum),
+        (json!({"guided_grammar": gbnf}), &is_sum),
     ];
     for (fields, check) in cases {
         for seed in 0..3 {
