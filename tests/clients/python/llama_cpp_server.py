@@ -15,8 +15,9 @@ def main():
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = arguments.model
-    parameters.n_ctx = 4096
-    parameters.n_parallel = 4
+    parameters.n_ctx = 2048
+    # With more, the embeddings of one request mix with each other.
+    parameters.n_parallel = 2
     # Its calls to tools come with the model's own template alone.
     parameters.use_jinja = True
     parameters.port = 0

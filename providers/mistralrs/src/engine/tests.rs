@@ -258,7 +258,7 @@ async fn a_dropped_engine_gives_its_memory_back() {
     let host = TestHost::new().unwrap();
     let folder = host.host().data_dir().unwrap().join("model");
     let mut resident = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..24 {
         let engine = demo(&host).await;
         let requests = engine.requests.clone();
         drop(engine);
@@ -270,7 +270,7 @@ async fn a_dropped_engine_gives_its_memory_back() {
         resident.push(line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024);
     }
     let weights = Checkpoint::find(&folder, None).unwrap().weight_bytes;
-    // After the first rounds the allocator has what it needs.
-    let growth = resident[11].saturating_sub(resident[3]);
-    assert!(growth < 6 * weights, "{growth} bytes in 8 rounds: {resident:?}");
+    // Each new thread makes the allocator keep some for itself, until it has as many arenas as it wants.
+    let growth = resident[23].saturating_sub(resident[11]);
+    assert!(growth < 6 * weights, "{growth} bytes in 12 rounds: {resident:?}");
 }
