@@ -253,12 +253,30 @@ async fn an_answer_that_is_dropped_ends_with_the_next_token() {
 
 /// An engine that is dropped takes its weights along. What stays is one of the engine's threads, asleep, and what comes with it.
 #[cfg(target_os = "linux")]
+#[test]
+fn a_dropped_engine_gives_its_memory_back() {
+    // The allocator of the C library keeps memory for each of many threads, which hides what engines keep; so it gets one arena.
+    let measured = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "--ignored",
+            "engine::tests::memory_is_flat_while_engines_come_and_go",
+        ])
+        .env("MALLOC_ARENA_MAX", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&measured.stdout);
+    assert!(measured.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_dropped_engine_gives_its_memory_back() {
+#[ignore = "`a_dropped_engine_gives_its_memory_back` runs it in a process of its own"]
+async fn memory_is_flat_while_engines_come_and_go() {
     let host = TestHost::new().unwrap();
     let folder = host.host().data_dir().unwrap().join("model");
     let mut resident = Vec::new();
-    for _ in 0..24 {
+    for _ in 0..12 {
         let engine = demo(&host).await;
         let requests = engine.requests.clone();
         drop(engine);
@@ -270,7 +288,7 @@ async fn a_dropped_engine_gives_its_memory_back() {
         resident.push(line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024);
     }
     let weights = Checkpoint::find(&folder, None).unwrap().weight_bytes;
-    // Each new thread makes the allocator keep some for itself, until it has as many arenas as it wants.
-    let growth = resident[23].saturating_sub(resident[11]);
-    assert!(growth < 6 * weights, "{growth} bytes in 12 rounds: {resident:?}");
+    // After the first rounds the allocator has what it needs.
+    let growth = resident[11].saturating_sub(resident[3]);
+    assert!(growth < weights, "{growth} bytes in 8 rounds: {resident:?}");
 }
