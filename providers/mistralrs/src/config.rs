@@ -14,6 +14,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The path, and the id, of the demo model, which comes with the provider.
 pub const DEMO_MODEL: &str = "puna/tiny";
 
+/// What the name of a model of the hub begins with.
+const HUB: &str = "hf:";
+
 /// Which models to load, and how much they may do at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -47,10 +50,12 @@ pub struct MistralrsConfig {
 #[serde(deny_unknown_fields)]
 pub struct LocalModel {
     /// Where the model is: a folder with a checkpoint in the layout of Hugging Face (`config.json`, `tokenizer.json`,
-    /// `*.safetensors`), a folder with one GGUF file, a GGUF file, or `puna/tiny` for the demo model.
+    /// `*.safetensors`), a folder with one GGUF file, a GGUF file, `hf:ORG/NAME` for what `puna model pull` got from the hub, or
+    /// `puna/tiny` for the demo model.
     pub path: PathBuf,
 
-    /// The id that requests name the model by. Default: the name of the folder or file, `puna/tiny` for the demo model.
+    /// The id that requests name the model by. Default: the name of the folder or file, `ORG/NAME` for a model of the hub,
+    /// `puna/tiny` for the demo model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 
@@ -235,11 +240,20 @@ impl LocalModel {
         self.path == Path::new(DEMO_MODEL)
     }
 
+    /// The name of a model of the hub, such as `hf:ORG/NAME@REVISION`, if it is one.
+    pub(crate) fn hub_name(&self) -> Option<&str> {
+        self.path.to_str().filter(|path| path.starts_with(HUB))
+    }
+
     /// The id that requests name the model by; empty when it has none and its path has no name.
     pub fn id(&self) -> String {
         // A variable that is not set expands to an empty id.
         if let Some(id) = self.id.as_ref().filter(|id| !id.is_empty()) {
             return id.clone();
+        }
+        if let Some(name) = self.hub_name() {
+            let name = name.trim_start_matches(HUB);
+            return name.split('@').next().unwrap_or(name).to_owned();
         }
         if self.is_demo() {
             return DEMO_MODEL.to_owned();
@@ -367,6 +381,7 @@ mod tests {
             ("m/q4.k.gguf", "q4.k"),
             ("./puna/tiny", "tiny"),
             ("a/b/", "b"),
+            ("hf:org/name@v1.5", "org/name"),
             ("/", ""),
         ] {
             assert_eq!(LocalModel::new(path).id(), id, "{path}");

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use puna_api::{Error, Host, Result};
+use puna_hub::Cache;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{LocalModel, MistralrsConfig};
@@ -92,22 +93,31 @@ impl EngineLoader {
     /// The files of a model, as far as they are there.
     pub(crate) fn checkpoint(&self, id: &str) -> Option<Checkpoint> {
         let (model, _) = self.models.get(id)?;
-        let path = if model.is_demo() {
-            self.demo_folder().ok()?
-        } else {
-            model.path.clone()
-        };
+        let path = self.path(model).ok()?;
         Checkpoint::find(&path, model.uqff.as_deref()).ok()
     }
 
-    fn demo_folder(&self) -> Result<PathBuf> {
-        Ok(self.host.data_dir()?.join("puna-tiny"))
+    /// Where the files of a model are, or for the demo model, will be.
+    fn path(&self, model: &LocalModel) -> Result<PathBuf> {
+        if model.is_demo() {
+            return Ok(self.host.data_dir()?.join("puna-tiny"));
+        }
+        let Some(name) = model.hub_name() else {
+            return Ok(model.path.clone());
+        };
+        let cache = self.host.resource::<Cache>().ok_or_else(|| {
+            Error::configuration(format!(
+                "the model `{name}` cannot be found: this server has no cache of models"
+            ))
+        })?;
+        cache
+            .find(name)
+            .map_err(|cause| Error::configuration(cause.message()).with_source(cause))
     }
 
-    /// Makes the demo model in the provider's data folder, unless it is there.
-    async fn demo_model(&self) -> Result<PathBuf> {
-        let folder = self.demo_folder()?;
-        let made = tokio::task::spawn_blocking(move || puna_tiny_model::write(&folder).map(|()| folder)).await;
+    /// Makes the demo model, unless it is there.
+    async fn make_demo_model(&self, folder: PathBuf) -> Result<()> {
+        let made = tokio::task::spawn_blocking(move || puna_tiny_model::write(&folder)).await;
         made.map_err(|cause| cause.to_string())
             .and_then(|made| made.map_err(|cause| cause.to_string()))
             .map_err(|cause| Error::configuration(format!("failed to make the demo model: {cause}")))
@@ -128,11 +138,10 @@ impl Loader for EngineLoader {
             .get(id)
             .ok_or_else(|| Error::internal(format!("the model `{id}` is not configured")))?;
         let started = Instant::now();
-        let path = if model.is_demo() {
-            self.demo_model().await?
-        } else {
-            model.path.clone()
-        };
+        let path = self.path(model)?;
+        if model.is_demo() {
+            self.make_demo_model(path.clone()).await?;
+        }
         let checkpoint = Checkpoint::find(&path, model.uqff.as_deref())?;
         let embeds = checkpoint.embeds;
         let settings = EngineSettings {

@@ -1,5 +1,6 @@
 //! A provider to try things on, and requests to try.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -7,6 +8,7 @@ use puna_api::{
     BoxStream, ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Completion, CompletionRequest, Error,
     Inference, InferenceRequest, Json, Model, ModelType, Result, Services,
 };
+use puna_hub::Cache;
 use puna_provider_mistralrs::{DEMO_MODEL, PROVIDER};
 use puna_testkit::{TestHost, context};
 use serde::de::DeserializeOwned;
@@ -24,7 +26,16 @@ pub(crate) struct Local {
 
 impl Local {
     pub(crate) async fn start(config: Value) -> Result<Self> {
-        let host = TestHost::new()?;
+        Self::start_in(TestHost::new()?, config).await
+    }
+
+    /// A server whose models of the hub are in this folder.
+    pub(crate) async fn with_cache(config: Value, cache: &Path) -> Result<Self> {
+        let host = TestHost::with(|builder| builder.resource(Arc::new(Cache::new(cache))))?;
+        Self::start_in(host, config).await
+    }
+
+    async fn start_in(host: TestHost, config: Value) -> Result<Self> {
         let config = PROVIDER
             .check(config)
             .map_err(|problem| Error::configuration(problem.message))?;

@@ -36,6 +36,31 @@ async fn a_folder_without_its_files_is_told_before_the_engine_starts() {
 }
 
 #[tokio::test]
+async fn a_model_of_the_hub_is_what_was_pulled() {
+    let cache = tempfile::tempdir().unwrap();
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let model = cache.path().join("models--team--tiny");
+    puna_tiny_model::write(&model.join("snapshots").join(commit)).unwrap();
+    fs::create_dir_all(model.join("refs")).unwrap();
+    fs::write(model.join("refs/main"), commit).unwrap();
+    let config = |path: &str| json!({"models": [{"path": path}]});
+
+    let local = Local::with_cache(config("hf:team/tiny"), cache.path()).await.unwrap();
+    let models = local.services.models.as_ref().unwrap();
+    let listed = models.list_models(&context()).await.unwrap();
+    assert_eq!(listed[0].provider_model_id, "team/tiny");
+    let other = Local::with_cache(config("hf:team/other"), cache.path()).await;
+    let error = other.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.message().contains("team/other"), "{error}");
+    let error = Local::start(config("hf:team/tiny")).await.err().unwrap();
+    assert!(
+        error.message().contains("this server has no cache of models"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_damaged_model_is_told() {
     let folder = tempfile::tempdir().unwrap();
     puna_tiny_model::write(folder.path()).unwrap();
