@@ -6,6 +6,7 @@ mod golden;
 mod host;
 mod live;
 mod stub;
+pub mod wire;
 
 pub use golden::redact;
 pub use host::{TestHost, context};

@@ -1,60 +1,11 @@
 //! What reaches the upstream, word for word.
 #![expect(clippy::unwrap_used, reason = "what fails in a helper of a test fails the test")]
 
-use std::sync::Arc;
-
-use puna_api::{ErrorKind, Inference, InferenceRequest, Json, Model, ModelType, Services};
+use puna_api::ErrorKind;
 use puna_provider_ollama::PROVIDER;
-use puna_testkit::{StubUpstream, TestHost, context};
-use serde_json::{Map, Value, json};
-
-struct Subject {
-    stub: StubUpstream,
-    services: Services,
-    _host: TestHost,
-}
-
-impl Subject {
-    async fn new(config: impl FnOnce(&str) -> Value) -> Self {
-        let stub = StubUpstream::start().unwrap();
-        let host = TestHost::new().unwrap();
-        let config = PROVIDER.check(config(&stub.url())).unwrap();
-        let services = PROVIDER.build(config, host.host()).await.unwrap();
-        Self {
-            stub,
-            services,
-            _host: host,
-        }
-    }
-
-    fn inference(&self) -> &dyn Inference {
-        self.services.inference.as_deref().unwrap()
-    }
-
-    /// The last request, for a golden file.
-    fn last(&self) -> Value {
-        self.stub.requests().last().unwrap().golden()
-    }
-}
-
-fn model(id: &str, model_type: ModelType) -> Arc<Model> {
-    let (id, provider_id) = (id.to_owned(), "up".to_owned());
-    Arc::new(Model {
-        provider_model_id: id.clone(),
-        id,
-        provider_id,
-        model_type,
-        metadata: Map::new(),
-    })
-}
-
-fn request<T>(id: &str, body: &str) -> InferenceRequest<T> {
-    InferenceRequest {
-        model: model(id, ModelType::Llm),
-        requested_model: "mine".into(),
-        body: Json::from_bytes(body.to_owned()),
-    }
-}
+use puna_testkit::wire::{Subject, request};
+use puna_testkit::{StubUpstream, context};
+use serde_json::{Value, json};
 
 const CHAT: &str = StubUpstream::CHAT_MODEL;
 
@@ -70,7 +21,7 @@ async fn chat(subject: &Subject, body: &str) -> Value {
 #[tokio::test]
 async fn the_url_may_leave_out_the_version() {
     for suffix in ["", "/", "/v1"] {
-        let subject = Subject::new(|url| json!({ "url": format!("{url}{suffix}") })).await;
+        let subject = Subject::new(PROVIDER, |url| json!({ "url": format!("{url}{suffix}") })).await;
         let sent = chat(
             &subject,
             r#"{"model":"mine","messages":[{"role":"user","content":"hi"}]}"#,
@@ -82,7 +33,7 @@ async fn the_url_may_leave_out_the_version() {
 
 #[tokio::test]
 async fn what_the_server_would_pass_over_is_put_in_its_terms() {
-    let subject = Subject::new(|url| json!({ "base_url": url })).await;
+    let subject = Subject::new(PROVIDER, |url| json!({ "base_url": url })).await;
     let body = r#"{"model":"mine","messages":[{"role":"user","content":"hi"}],"max_completion_tokens":9,"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"none"}"#;
     insta::assert_json_snapshot!("chat_in_other_terms", chat(&subject, body).await);
     let image = r#"{"model":"mine","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]}]}"#;
@@ -91,7 +42,7 @@ async fn what_the_server_would_pass_over_is_put_in_its_terms() {
 
 #[tokio::test]
 async fn what_the_server_would_pass_over_otherwise_is_refused() {
-    let subject = Subject::new(|url| json!({ "base_url": url })).await;
+    let subject = Subject::new(PROVIDER, |url| json!({ "base_url": url })).await;
     for (fields, param) in [
         (r#""logit_bias":{"5":1}"#, "logit_bias"),
         (r#""functions":[{"name":"f"}]"#, "functions"),
@@ -110,7 +61,7 @@ async fn what_the_server_would_pass_over_otherwise_is_refused() {
 
 #[tokio::test]
 async fn images_inside_the_servers_network_are_not_fetched() {
-    let subject = Subject::new(|url| json!({ "base_url": url })).await;
+    let subject = Subject::new(PROVIDER, |url| json!({ "base_url": url })).await;
     let url = format!("{}/health", subject.stub.url());
     let body = json!({ "model": "mine", "messages": [
         { "role": "user", "content": "hi" },

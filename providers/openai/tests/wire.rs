@@ -1,73 +1,19 @@
 //! What reaches the upstream, word for word.
-#![expect(clippy::unwrap_used, reason = "what fails in a helper of a test fails the test")]
 
-use std::sync::Arc;
-
-use puna_api::{
-    ErrorKind, Inference, InferenceRequest, Json, Model, ModelType, ProviderData, RequestContext, Services,
-};
+use puna_api::ErrorKind;
 use puna_provider_openai::PROVIDER;
-use puna_testkit::{StubUpstream, TestHost, context};
-use serde_json::{Map, Value, json};
-
-struct Subject {
-    stub: StubUpstream,
-    services: Services,
-    _host: TestHost,
-}
-
-impl Subject {
-    async fn new(config: impl FnOnce(&str) -> Value) -> Self {
-        let stub = StubUpstream::start().unwrap();
-        let host = TestHost::new().unwrap();
-        let config = PROVIDER.check(config(&stub.url())).unwrap();
-        let services = PROVIDER.build(config, host.host()).await.unwrap();
-        Self {
-            stub,
-            services,
-            _host: host,
-        }
-    }
-
-    fn inference(&self) -> &dyn Inference {
-        self.services.inference.as_deref().unwrap()
-    }
-
-    /// The last request, for a golden file.
-    fn last(&self) -> Value {
-        self.stub.requests().last().unwrap().golden()
-    }
-}
-
-fn model(id: &str, model_type: ModelType) -> Arc<Model> {
-    let (id, provider_id) = (id.to_owned(), "up".to_owned());
-    Arc::new(Model {
-        provider_model_id: id.clone(),
-        id,
-        provider_id,
-        model_type,
-        metadata: Map::new(),
-    })
-}
-
-fn request<T>(id: &str, body: &str) -> InferenceRequest<T> {
-    InferenceRequest {
-        model: model(id, ModelType::Llm),
-        requested_model: "mine".into(),
-        body: Json::from_bytes(body.to_owned()),
-    }
-}
-
-fn with_data(data: &Value) -> RequestContext {
-    RequestContext::builder("test-request")
-        .provider_data(ProviderData::parse(data.to_string().as_bytes()).unwrap())
-        .build()
-}
+use puna_testkit::wire::{Subject, request, with_data};
+use puna_testkit::{StubUpstream, context};
+use serde_json::json;
 
 const CHAT: &str = StubUpstream::CHAT_MODEL;
 
 async fn subject() -> Subject {
-    Subject::new(|url| json!({ "base_url": format!("{url}/v1"), "api_key": "sk-config" })).await
+    Subject::new(
+        PROVIDER,
+        |url| json!({ "base_url": format!("{url}/v1"), "api_key": "sk-config" }),
+    )
+    .await
 }
 
 #[tokio::test]
@@ -131,7 +77,7 @@ async fn a_callers_key_goes_first() {
 #[tokio::test]
 async fn without_a_key_nobody_is_called() {
     // An empty variable is no key.
-    let subject = Subject::new(|url| json!({ "url": format!("{url}/v1"), "api_token": "" })).await;
+    let subject = Subject::new(PROVIDER, |url| json!({ "url": format!("{url}/v1"), "api_token": "" })).await;
     let body = r#"{"model":"mine","messages":[{"role":"user","content":"hi"}]}"#;
     let error = subject
         .inference()

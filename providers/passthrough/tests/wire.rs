@@ -3,78 +3,29 @@
 
 use std::sync::Arc;
 
-use puna_api::{
-    ErrorKind, Inference, InferenceRequest, Json, Model, ModelType, ProviderData, RequestContext, Services,
-};
+use puna_api::ErrorKind;
 use puna_http::EgressPolicy;
 use puna_provider_passthrough::PROVIDER;
-use puna_testkit::{StubUpstream, TestHost, context};
-use serde_json::{Map, Value, json};
-
-struct Subject {
-    stub: StubUpstream,
-    services: Services,
-    _host: TestHost,
-}
-
-impl Subject {
-    async fn new(config: impl FnOnce(&str) -> Value) -> Self {
-        let stub = StubUpstream::start().unwrap();
-        // The stub listens on the loopback address, which a caller may not choose unless the operator allows it.
-        let address = stub.url().strip_prefix("http://").unwrap().to_owned();
-        let policy = Arc::new(EgressPolicy::allowing([address.as_str()]).unwrap());
-        let host = TestHost::with(|builder| builder.resource(policy)).unwrap();
-        let config = PROVIDER.check(config(&stub.url())).unwrap();
-        let services = PROVIDER.build(config, host.host()).await.unwrap();
-        Self {
-            stub,
-            services,
-            _host: host,
-        }
-    }
-
-    fn inference(&self) -> &dyn Inference {
-        self.services.inference.as_deref().unwrap()
-    }
-
-    /// The last request, for a golden file.
-    fn last(&self) -> Value {
-        self.stub.requests().last().unwrap().golden()
-    }
-}
-
-fn model(id: &str, model_type: ModelType) -> Arc<Model> {
-    let (id, provider_id) = (id.to_owned(), "up".to_owned());
-    Arc::new(Model {
-        provider_model_id: id.clone(),
-        id,
-        provider_id,
-        model_type,
-        metadata: Map::new(),
-    })
-}
-
-fn request<T>(id: &str, body: &str) -> InferenceRequest<T> {
-    InferenceRequest {
-        model: model(id, ModelType::Llm),
-        requested_model: "mine".into(),
-        body: Json::from_bytes(body.to_owned()),
-    }
-}
-
-fn with_data(data: &Value) -> RequestContext {
-    RequestContext::builder("test-request")
-        .provider_data(ProviderData::parse(data.to_string().as_bytes()).unwrap())
-        .build()
-}
+use puna_testkit::wire::{Subject, request, with_data};
+use puna_testkit::{StubUpstream, context};
+use serde_json::{Value, json};
 
 const CHAT: &str = StubUpstream::CHAT_MODEL;
 
 const HELLO: &str = r#"{"model":"mine","messages":[{"role":"user","content":"hi"}]}"#;
 
+/// The stub listens on the loopback address, which a caller may not choose unless the operator allows it.
+async fn allowed(config: impl FnOnce(&str) -> Value) -> Subject {
+    Subject::with_host(PROVIDER, config, |url, builder| {
+        let policy = EgressPolicy::allowing([url.trim_start_matches("http://")]).unwrap();
+        builder.resource(Arc::new(policy))
+    })
+    .await
+}
+
 #[tokio::test]
 async fn the_operators_server_gets_the_operators_key_and_what_is_forwarded() {
-    let subject = Subject::new(|url| {
+    let subject = allowed(|url| {
         json!({
             "base_url": url, "api_key": "operator", "network": { "headers": { "x-operator": "1" } },
             "forward_headers": { "tenant_id": "X-Tenant-ID", "other": "Authorization" },
@@ -94,7 +45,7 @@ async fn the_operators_server_gets_the_operators_key_and_what_is_forwarded() {
 
 #[tokio::test]
 async fn a_callers_server_gets_nothing_of_the_operators() {
-    let subject = Subject::new(|_| {
+    let subject = allowed(|_| {
         json!({
             "api_key": "operator", "network": { "headers": { "x-operator": "1" } }, "forward_headers": { "tenant_id": "X-Tenant-ID" },
         })
@@ -131,7 +82,7 @@ async fn a_callers_server_gets_nothing_of_the_operators() {
 
 #[tokio::test]
 async fn a_callers_server_must_be_named_and_outside() {
-    let subject = Subject::new(|_| json!({})).await;
+    let subject = allowed(|_| json!({})).await;
     let inference = subject.inference();
     let error = inference
         .chat_completion(&context(), request(CHAT, HELLO))
