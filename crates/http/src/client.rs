@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
@@ -27,6 +28,10 @@ use crate::tls::Tls;
 
 /// What names this program to servers.
 const USER_AGENT: &str = concat!("puna/", env!("CARGO_PKG_VERSION"));
+
+/// How soon a server hangs up that closed the connection before it saw the request: a way there and back. One that takes longer may have begun
+/// the work, which must not be done twice.
+const MAX_HANG_UP: Duration = Duration::from_secs(1);
 
 /// How often a request is handed to a connection that turns out to be closed before anything was sent.
 const MAX_UNSENT: usize = 3;
@@ -207,7 +212,7 @@ impl Client {
     /// Sends a request and waits for the head of the answer, whatever its status.
     ///
     /// A server may close a connection that it said it would keep, at the moment when the next request is on its way. Such a request, of
-    /// which nothing was answered, is sent a second time, on a new connection.
+    /// which nothing was answered, is sent a second time, on a new connection. One that the server had for a while before it hung up is not.
     ///
     /// Fails as unavailable when the server cannot be reached or breaks off, as a timeout when it is too slow, and as permission denied when
     /// the egress guard refuses its address.
@@ -257,7 +262,7 @@ impl Client {
         let mut kept = true;
         loop {
             let taken = if kept { pool::take(self.0.id) } else { None };
-            let again = taken.is_some().then(|| copy_of(&message));
+            let again = taken.is_some().then(|| message.clone());
             let mut connection = match taken {
                 Some(connection) => connection,
                 None => {
@@ -273,6 +278,7 @@ impl Client {
                 }
             };
             let due = earlier(read, deadline);
+            let sent = Instant::now();
             match timeout_at(due, connection.send(message)).await {
                 Ok(Ok(answer)) => return Ok((answer, connection)),
                 Ok(Err(SendError {
@@ -282,7 +288,7 @@ impl Client {
                     message = again;
                 }
                 Ok(Err(SendError { error, .. })) => match again {
-                    Some(again) if is_hang_up(&error) => {
+                    Some(again) if is_hang_up(&error) && sent.elapsed() < MAX_HANG_UP => {
                         kept = false;
                         message = again;
                     }
@@ -316,15 +322,6 @@ impl Client {
     pub(crate) fn pool_key(&self) -> (u64, &Weak<()>) {
         (self.0.id, &self.0.weak)
     }
-}
-
-/// The same request once more; headers and body share their bytes.
-fn copy_of(message: &http::Request<Body>) -> http::Request<Body> {
-    let mut copy = http::Request::new(message.body().clone());
-    copy.method_mut().clone_from(message.method());
-    copy.uri_mut().clone_from(message.uri());
-    copy.headers_mut().clone_from(message.headers());
-    copy
 }
 
 /// Whether the server closed the connection in place of an answer.

@@ -86,6 +86,7 @@ pub(crate) fn put(client: u64, owner: &Weak<()>, connection: Box<Connection>) {
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};
+    use std::pin::pin;
     use std::sync::mpsc;
 
     use http::Method;
@@ -109,15 +110,34 @@ mod tests {
         stream.write_all(answer.as_bytes()).unwrap();
     }
 
-    async fn get(client: &Client) -> bytes::Bytes {
-        let request = Request {
+    fn client(base_url: String) -> Client {
+        Client::new(ClientSettings {
+            name: "x".to_owned(),
+            base_url,
+            network: NetworkConfig::default(),
+        })
+        .unwrap()
+    }
+
+    fn request(client: &Client) -> Request {
+        Request {
             method: Method::GET,
             endpoint: client.endpoint("/").unwrap(),
             headers: client.headers().clone(),
             body: Body::empty(),
             deadline: None,
-        };
-        client.send(request).await.unwrap().body.bytes(100).await.unwrap()
+        }
+    }
+
+    async fn get(client: &Client) -> bytes::Bytes {
+        client
+            .send(request(client))
+            .await
+            .unwrap()
+            .body
+            .bytes(100)
+            .await
+            .unwrap()
     }
 
     // The server runs beside the runtime, and the runtime gets no turn between the server's closing and the next request: it cannot have
@@ -136,12 +156,7 @@ mod tests {
             let (mut second, _) = listener.accept().unwrap();
             answer(&mut second, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n2");
         });
-        let client = Client::new(ClientSettings {
-            name: "x".to_owned(),
-            base_url,
-            network: NetworkConfig::default(),
-        })
-        .unwrap();
+        let client = client(base_url);
         assert_eq!(get(&client).await, "1");
         assert_eq!(idle(&client), 1);
         close.send(()).unwrap();
@@ -178,21 +193,33 @@ mod tests {
             let (mut second, _) = listener.accept().unwrap();
             answer(&mut second, "");
         });
-        let client = Client::new(ClientSettings {
-            name: "x".to_owned(),
-            base_url,
-            network: NetworkConfig::default(),
-        })
-        .unwrap();
+        let client = client(base_url);
         assert_eq!(get(&client).await, "1");
-        let request = Request {
-            method: Method::GET,
-            endpoint: client.endpoint("/").unwrap(),
-            headers: client.headers().clone(),
-            body: Body::empty(),
-            deadline: None,
-        };
-        let error = client.send(request).await.unwrap_err();
+        let error = client.send(request(&client)).await.unwrap_err();
+        assert!(error.message().contains("closed the connection"), "{error}");
+        server.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_that_the_server_had_for_a_while_is_not_sent_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let (close, wait_close) = mpsc::channel();
+        let server = std::thread::spawn(move || {
+            let (mut first, _) = listener.accept().unwrap();
+            answer(&mut first, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n1");
+            answer(&mut first, "");
+            wait_close.recv().unwrap();
+        });
+        let client = client(base_url);
+        assert_eq!(get(&client).await, "1");
+        let mut call = pin!(client.send(request(&client)));
+        assert!(futures::poll!(&mut call).is_pending());
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        tokio::time::resume();
+        close.send(()).unwrap();
+        let error = call.await.unwrap_err();
         assert!(error.message().contains("closed the connection"), "{error}");
         server.join().unwrap();
     }
@@ -207,19 +234,11 @@ mod tests {
                 answer(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n1");
             }
         });
-        let client = || {
-            let settings = ClientSettings {
-                name: "x".to_owned(),
-                base_url: base_url.clone(),
-                network: NetworkConfig::default(),
-            };
-            Client::new(settings).unwrap()
-        };
-        let first = client();
+        let first = client(base_url.clone());
         get(&first).await;
         let key = first.pool_key().0;
         drop(first);
-        get(&client()).await;
+        get(&client(base_url)).await;
         assert!(!SHELVES.with_borrow(|shelves| shelves.contains_key(&key)));
         server.join().unwrap();
     }
