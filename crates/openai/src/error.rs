@@ -179,16 +179,16 @@ fn with_details(mut error: Error, details: Details) -> Error {
 /// The message for the client: of bounded length, in one line, and without the key, which some servers repeat.
 fn shown(details: &Details, credential: &Credential) -> Option<String> {
     let message = details.message.as_deref()?.trim();
-    let mut message: String = message
+    // The cut comes last: half a key would not be recognized.
+    let message = match credential {
+        Credential::Configured(key) | Credential::Caller(key) if !key.is_empty() => message.replace(&**key, "********"),
+        _ => message.to_owned(),
+    };
+    let message: String = message
         .chars()
         .map(|char| if char.is_control() { ' ' } else { char })
         .take(MAX_MESSAGE)
         .collect();
-    if let Credential::Configured(key) | Credential::Caller(key) = credential
-        && !key.is_empty()
-    {
-        message = message.replace(&**key, "********");
-    }
     (!message.is_empty()).then_some(message)
 }
 

@@ -141,6 +141,20 @@ fn the_message_tells_whose_key_was_refused_and_never_the_key() {
 }
 
 #[test]
+fn a_key_where_a_long_message_is_cut_is_not_shown_in_part() {
+    let body = format!("{} sk-secret", "x".repeat(MAX_MESSAGE - 5));
+    let credential = Credential::Configured("sk-secret".into());
+    let error = from_answer(
+        "up",
+        StatusCode::BAD_REQUEST,
+        &HeaderMap::new(),
+        body.as_bytes(),
+        &credential,
+    );
+    assert!(error.message().ends_with("x ****"), "{error}");
+}
+
+#[test]
 fn html_is_not_shown() {
     let error = answer(502, "<!DOCTYPE html><h1>Bad Gateway</h1>");
     assert_eq!(
