@@ -23,7 +23,7 @@ use crate::models::read_list;
 use crate::request::{Rules, Task};
 use crate::settings::{HealthProbe, Quirk, Settings};
 use crate::stream::ChunkStream;
-use crate::upstream::{Call, Upstream};
+use crate::upstream::{Call, MAX_ERROR, Upstream};
 use crate::{rerank, versioned};
 use puna_api::scan::members;
 
@@ -269,7 +269,7 @@ impl OpenAiCompatible {
             include_usage,
         } = self.ask(context, task, &request, true).await?;
         if !is_event_stream(&response.headers) {
-            let answer = response.body.bytes_up_to(MAX_LIST).await?;
+            let answer = response.body.bytes_up_to(MAX_ERROR).await?;
             let mut is_error = false;
             let scanned = members(&answer, |member| is_error |= &*member.name == b"error");
             return Err(if scanned.is_ok() && is_error {

@@ -12,7 +12,7 @@ use crate::request::Task;
 use crate::settings::{HealthProbe, Quirk, RerankPath, Settings};
 
 /// More of an error's body than this is not read.
-const MAX_ERROR: usize = 64 << 10;
+pub(crate) const MAX_ERROR: usize = 64 << 10;
 
 /// A server and everything about it that is the same for all requests.
 #[derive(Debug)]
