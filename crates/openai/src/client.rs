@@ -9,8 +9,8 @@ use futures::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 use puna_api::{
     BoxStream, Capabilities, ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Completion, CompletionRequest,
-    EmbeddingsRequest, EmbeddingsResponse, Error, ErrorKind, Health, Inference, InferenceRequest, Json, Models,
-    ProviderModel, RequestContext, Rerank, RerankResponse, RerankTask, Result, Services,
+    EmbeddingsRequest, EmbeddingsResponse, Error, Health, Inference, InferenceRequest, Json, Models, ProviderModel,
+    RequestContext, Rerank, RerankResponse, RerankTask, Result, Services,
 };
 use puna_http::{Body, Client, ClientSettings};
 use serde::Serialize;
@@ -95,11 +95,7 @@ impl OpenAiCompatible {
         let has_health = self.upstream.is_some()
             && self.settings.health != HealthProbe::None
             && (self.api_key.is_some() || !self.settings.needs_key);
-        let has_rerank = self
-            .settings
-            .quirks
-            .iter()
-            .any(|quirk| matches!(quirk, Quirk::Rerank { .. }));
+        let has_rerank = self.settings.rerank_path().is_some();
         let this = Arc::new(self);
         let mut services = Services::default()
             .with_inference(Arc::clone(&this) as Arc<dyn Inference>)
@@ -376,12 +372,8 @@ impl Rerank for OpenAiCompatible {
         self.check_allowed(model)?;
         let body = rerank::encode(model, request)?;
         let call = self.call(context)?;
-        let endpoint = call.upstream.rerank.clone().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Unsupported,
-                format!("provider `{}` does not rerank", self.provider),
-            )
-        })?;
+        let endpoint = call.upstream.rerank.clone();
+        let endpoint = endpoint.ok_or_else(|| Error::internal("a provider that does not rerank was asked to"))?;
         let (response, _) = call
             .post(endpoint, Body::from(bytes::Bytes::from(body)), context.deadline())
             .await?;

@@ -59,6 +59,14 @@ impl Settings {
             health: HealthProbe::Models,
         }
     }
+
+    /// Where the upstream reranks, if it does.
+    pub(crate) fn rerank_path(&self) -> Option<RerankPath> {
+        self.quirks.iter().find_map(|quirk| match quirk {
+            Quirk::Rerank { path } => Some(*path),
+            _ => None,
+        })
+    }
 }
 
 /// The keys of the provider data header that the provider reads.

@@ -9,7 +9,7 @@ use puna_http::{Body, Client, Endpoint, Request, RequestHeaders, Response};
 
 use crate::error::{Credential, from_answer};
 use crate::request::Task;
-use crate::settings::{HealthProbe, Quirk, RerankPath, Settings};
+use crate::settings::{HealthProbe, RerankPath, Settings};
 
 /// More of an error's body than this is not read.
 pub(crate) const MAX_ERROR: usize = 64 << 10;
@@ -50,11 +50,7 @@ impl Upstream {
             .strip_suffix("/v1")
             .unwrap_or(client.base_path())
             .to_owned();
-        let rerank = settings.quirks.iter().find_map(|quirk| match quirk {
-            Quirk::Rerank { path } => Some(path),
-            _ => None,
-        });
-        let rerank = match rerank {
+        let rerank = match settings.rerank_path() {
             None => None,
             Some(RerankPath::Root) => Some(client.endpoint_at(&format!("{root}/rerank"))?),
             Some(RerankPath::Base) => Some(client.endpoint("/rerank")?),
