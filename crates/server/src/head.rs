@@ -83,6 +83,16 @@ impl<'a> Head<'a> {
     pub(crate) fn flag(&self, name: &str) -> bool {
         self.raw(name) == Some("true")
     }
+
+    /// Whether the answer is to be a stream. Fails where there are `stream_options` for one that is not.
+    pub(crate) fn stream(&self) -> Result<bool> {
+        let stream = self.flag("stream");
+        if !stream && self.raw("stream_options").is_some() {
+            let message = "`stream_options` is for streams alone; leave it out, or set `stream` to true";
+            return Err(Error::invalid_request(message).with_param("stream_options"));
+        }
+        Ok(stream)
+    }
 }
 
 fn invalid_json(message: impl Into<String>) -> Error {

@@ -132,6 +132,27 @@ async fn wrong_bodies_are_named() {
 }
 
 #[tokio::test]
+async fn stream_options_are_for_streams() {
+    let client = Client::new().await;
+    for (path, content) in [
+        (CHAT, r#""messages":[{"role":"user","content":"hi"}]"#),
+        ("/v1/completions", r#""prompt":"hi""#),
+    ] {
+        for stream in ["", r#","stream":false"#, r#","stream":null"#] {
+            let body =
+                |options: &str| format!(r#"{{"model":"scripted/echo",{content}{stream},"stream_options":{options}}}"#);
+            let (status, param, _, message) = client.post(path, body(r#"{"include_usage":true}"#)).await.error();
+            assert_eq!(
+                (status, param.as_deref()),
+                (400, Some("stream_options")),
+                "{path} {stream}: {message}"
+            );
+            assert_eq!(client.post(path, body("null")).await.status, 200, "{path} {stream}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn wrong_prompts_and_inputs_are_named() {
     let client = Client::new().await;
     for (path, body, param) in [

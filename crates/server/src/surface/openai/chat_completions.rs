@@ -56,7 +56,7 @@ pub(super) const CREATE: Route = Route {
 async fn create(call: &mut Call) -> Result<Reply> {
     let body = call.body().await?;
     let head = call.head(&body, FIELDS)?;
-    let (model, stream) = (head.text("model"), head.flag("stream"));
+    let (model, stream) = (head.text("model"), head.stream()?);
     call.note_model(Operation::Chat, &model, stream);
     let request = Json::from_bytes(body.clone());
     if stream {
