@@ -8,12 +8,17 @@ use arc_swap::ArcSwap;
 use metrics::Histogram;
 use puna_api::{Error, ErrorKind};
 
+use super::registry::MAX_SERIES;
 use super::usage::{self, Usage};
 use super::{Metrics, names};
 
 /// The label of a model that the registry does not list: a provider may know any name, and names that clients make up must not become
 /// series. The conventions use the word for methods.
 const UNLISTED: &str = "_OTHER";
+
+/// At most this many models have series of their own for an operation; models can be registered and unregistered without end. Each has a few
+/// series of a metric, and those of all must find room.
+const MAX_MODELS: usize = MAX_SERIES / 10;
 
 /// What a model is asked to do, under the name that the conventions have for it; `rerank` is Puna's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,16 +68,21 @@ pub(crate) struct Generation {
 }
 
 impl Metrics {
-    /// The series of a model that is listed, or of all others of its provider.
+    /// The series of a model that is listed, or of all others of its provider: those that are not, and those that are too many.
     pub(crate) fn model(&self, operation: Operation, provider_id: &str, model: Option<&str>) -> Arc<ModelSeries> {
         let models = &self.0.models.0;
         let key = (operation, model.is_some());
         let name = model.unwrap_or(provider_id);
+        let known = models.load();
+        let known = known.get(&key);
         // A model may have moved to another provider.
-        if let Some(series) = models.load().get(&key).and_then(|models| models.get(name))
+        if let Some(series) = known.and_then(|models| models.get(name))
             && series.provider_id == provider_id
         {
             return Arc::clone(series);
+        }
+        if model.is_some() && known.is_some_and(|models| models.len() >= MAX_MODELS) {
+            return self.model(operation, provider_id, None);
         }
         let series = Arc::new(ModelSeries::new(self.clone(), operation, provider_id, model));
         models.rcu(|models| {
@@ -206,5 +216,25 @@ fn error_type(kind: ErrorKind) -> &'static str {
         ErrorKind::Cancelled => "cancelled",
         ErrorKind::Internal => "internal",
         _ => "_OTHER",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_that_come_and_go_stop_having_series_of_their_own() {
+        let metrics = Metrics::new();
+        for number in 0..MAX_MODELS + 5 {
+            let series = metrics.model(Operation::Chat, "local", Some(&number.to_string()));
+            Generation::new(series).end(Outcome::Complete, Duration::ZERO);
+        }
+        let text = metrics.render();
+        let count = format!("{}_count", names::DURATION);
+        let counts: Vec<_> = text.lines().filter(|line| line.starts_with(&count)).collect();
+        assert_eq!(counts.len(), MAX_MODELS + 1);
+        let other = counts.iter().find(|line| line.contains("\"_OTHER\"")).unwrap();
+        assert!(other.ends_with(" 5"), "{other}");
     }
 }

@@ -10,7 +10,7 @@ use super::histogram::Buckets;
 use super::{names, text};
 
 /// At most this many series of one metric are kept. Who puts something unbounded into a label must not take the server's memory.
-const MAX_SERIES: usize = 10_000;
+pub(super) const MAX_SERIES: usize = 10_000;
 
 /// Every metric that was described or registered.
 #[derive(Debug, Default)]
