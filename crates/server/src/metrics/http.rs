@@ -90,8 +90,8 @@ impl EndpointMetrics {
 
 fn class(status: u16) -> usize {
     match StatusCode::from_u16(status) {
-        Ok(status) => usize::from(status.as_u16() / 100) % CLASSES.len(),
-        Err(_) => 0,
+        Ok(status) if status.as_u16() < 600 => usize::from(status.as_u16() / 100),
+        _ => 0,
     }
 }
 
@@ -119,6 +119,12 @@ mod tests {
         );
         let brewed = "_count{http_request_method=\"_OTHER\",http_response_status_code=\"4xx\"}";
         assert!(text.contains(brewed), "{text}");
+        let count = |class| {
+            let labels = format!("{{http_request_method=\"GET\",http_response_status_code=\"{class}\"}}");
+            let line = format!("http_server_request_duration_seconds_count{labels} ");
+            text.lines().find_map(|text| text.strip_prefix(line.as_str()))
+        };
+        assert_eq!((count("1xx"), count("other")), (Some("100"), Some("401")), "{text}");
         assert!(text.contains("http_server_active_requests 0\n"), "{text}");
     }
 }
