@@ -42,7 +42,7 @@ impl Metrics {
         }));
         metrics.record(|| {
             names::describe();
-            process::describe();
+            process::begin();
             metrics::gauge!(names::BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         });
         metrics

@@ -23,8 +23,8 @@ struct Stat {
     resident_pages: u64,
 }
 
-/// Describes what [`measure`] sets.
-pub(super) fn describe() {
+/// Describes what [`measure`] sets, and sets what does not change.
+pub(super) fn begin() {
     describe_counter!(CPU, Unit::Seconds, "Processor time of the process, whole seconds.");
     describe_gauge!(RESIDENT, Unit::Bytes, "Memory of the process that is in RAM.");
     describe_gauge!(VIRTUAL, Unit::Bytes, "Address space of the process.");
@@ -32,20 +32,19 @@ pub(super) fn describe() {
     describe_gauge!(OPEN_FILES, Unit::Count, "Open file descriptors, sockets included.");
     describe_gauge!(MAX_FILES, Unit::Count, "How many file descriptors may be open.");
     describe_gauge!(THREADS, Unit::Count, "Threads of the process.");
+    let booted = fs::read_to_string("/proc/stat").ok().and_then(|text| booted_at(&text));
+    if let (Some(stat), Some(booted)) = (stat(), booted) {
+        gauge!(START).set(booted as f64 + stat.start_ticks as f64 / ticks_per_second() as f64);
+    }
 }
 
 /// Sets the metrics to what holds now. What cannot be read keeps its value.
 pub(super) fn measure() {
-    let stat = fs::read_to_string("/proc/self/stat").ok().and_then(|text| parse(&text));
-    let ticks = rustix::param::clock_ticks_per_second().max(1);
-    if let Some(stat) = stat {
-        counter!(CPU).absolute(stat.cpu_ticks / ticks);
+    if let Some(stat) = stat() {
+        counter!(CPU).absolute(stat.cpu_ticks / ticks_per_second());
         gauge!(THREADS).set(stat.threads as f64);
         gauge!(VIRTUAL).set(stat.virtual_bytes as f64);
         gauge!(RESIDENT).set((stat.resident_pages * rustix::param::page_size() as u64) as f64);
-        if let Some(booted) = fs::read_to_string("/proc/stat").ok().and_then(|text| booted_at(&text)) {
-            gauge!(START).set(booted as f64 + stat.start_ticks as f64 / ticks as f64);
-        }
     }
     if let Ok(open) = fs::read_dir("/proc/self/fd") {
         // One of them is the listing's own.
@@ -54,6 +53,14 @@ pub(super) fn measure() {
     if let Some(most) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
         gauge!(MAX_FILES).set(most as f64);
     }
+}
+
+fn stat() -> Option<Stat> {
+    parse(&fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+fn ticks_per_second() -> u64 {
+    rustix::param::clock_ticks_per_second().max(1)
 }
 
 /// The fields of `/proc/<pid>/stat`, as proc(5) numbers them. The second one, the name, may hold anything but ends with the last parenthesis.

@@ -33,8 +33,12 @@ async fn show(call: &mut Call) -> Result<Reply> {
         let message = "this server measures nothing; set `server.metrics.enabled` to true in its configuration";
         return Err(Error::not_found(message).with_code("metrics_disabled").into());
     };
+    // Many models make a text of megabytes; the thread has requests to serve meanwhile.
+    let metrics = metrics.clone();
+    let text = tokio::task::spawn_blocking(move || metrics.render()).await;
+    let text = text.map_err(|error| Error::internal("the measurements could not be written").with_source(error))?;
     Ok(Reply::Document {
         content_type: CONTENT_TYPE,
-        body: metrics.render().into(),
+        body: text.into(),
     })
 }
