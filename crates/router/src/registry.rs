@@ -14,6 +14,8 @@ use crate::suggestions::hint;
 const ANY_PROVIDER: &str = "all";
 /// The provider's model id that stands for the first listed model of its type.
 const FIRST_MODEL: &str = "auto";
+/// At most this many models are registered while the server runs: each stays in memory, and in the table that every change makes anew.
+const MAX_ADDED: usize = 1000;
 
 /// A provider that was built.
 #[derive(Debug, Clone)]
@@ -46,9 +48,17 @@ struct Sources {
     /// In the order of the configuration.
     targets: Vec<Arc<Target>>,
     registered: Vec<ModelPlan>,
-    /// Registered since the server started.
-    added: Vec<ModelPlan>,
+    added: Vec<Added>,
     listed: HashMap<String, Vec<ProviderModel>>,
+}
+
+/// A model that was registered since the server started.
+#[derive(Debug)]
+struct Added {
+    /// What was asked for.
+    registration: ModelRegistration,
+    /// What was made of it, with what the provider then listed.
+    plan: ModelPlan,
 }
 
 #[derive(Debug, Default)]
@@ -83,21 +93,31 @@ impl Registry {
         });
     }
 
-    /// Registers a model until the server ends. The same once more changes nothing; another model of the same id is a conflict.
+    /// Registers a model until the server ends. The same once more changes nothing, whatever the provider lists by then; another model of the
+    /// same id is a conflict, as is one too many.
     pub(crate) fn register(&self, registration: ModelRegistration) -> Result<Arc<Model>> {
         registration.check()?;
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let target = sources.target_of(registration.provider_id.as_deref())?;
-        let listed = sources.listed.get(&target.provider_id).map(Vec::as_slice);
-        let plan = registration.plan(&target, listed)?;
-        let id = plan.model_id.clone();
-        if !sources.added.contains(&plan) {
-            if self.table.load().routes.contains_key(&id) {
-                let message = format!("there is a model `{}` already", shortened(&id));
-                return Err(Error::conflict(message).with_param("model_id"));
+        let id = registration.model_id.clone();
+        if !sources.added.iter().any(|added| added.registration == registration) {
+            let target = sources.target_of(registration.provider_id.as_deref())?;
+            let listed = sources.listed.get(&target.provider_id).map(Vec::as_slice);
+            let plan = registration.clone().plan(&target, listed)?;
+            if !sources.added.iter().any(|added| added.plan == plan) {
+                if self.table.load().routes.contains_key(&id) {
+                    let message = format!("there is a model `{}` already", shortened(&id));
+                    return Err(Error::conflict(message).with_param("model_id"));
+                }
+                if sources.added.len() >= MAX_ADDED {
+                    let message = format!(
+                        "{MAX_ADDED} models were registered while this server runs, which is the most; unregister one, or put models into the \
+                         configuration"
+                    );
+                    return Err(Error::conflict(message).with_code("too_many_models"));
+                }
+                sources.added.push(Added { registration, plan });
+                self.table.store(Arc::new(sources.table()));
             }
-            sources.added.push(plan);
-            self.table.store(Arc::new(sources.table()));
         }
         drop(sources);
         self.route(&id).map(|route| route.model)
@@ -106,7 +126,7 @@ impl Registry {
     /// Takes back what [`register`](Self::register) did.
     pub(crate) fn unregister(&self, id: &str) -> Result<()> {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(place) = sources.added.iter().position(|plan| plan.model_id == id) else {
+        let Some(place) = sources.added.iter().position(|added| added.plan.model_id == id) else {
             drop(sources);
             let model = self.route(id)?.model;
             let message = format!(
@@ -146,14 +166,10 @@ impl Registry {
         if let Some(route) = table.routes.get(id) {
             return Ok(route.clone());
         }
-        if let Some((provider_id, provider_model_id)) = id.split_once('/')
-            && let Some(target) = table.targets.get(provider_id)
-            && !target.lists_all
-            && !provider_model_id.is_empty()
-        {
+        if let Some((target, provider_model_id)) = table.unlisted(id) {
             let model = Model {
                 id: id.to_owned(),
-                provider_id: provider_id.to_owned(),
+                provider_id: target.provider_id.clone(),
                 provider_model_id: provider_model_id.to_owned(),
                 model_type: ModelType::default(),
                 metadata: serde_json::Map::new(),
@@ -178,8 +194,7 @@ impl Registry {
         if let Some(route) = table.routes.get(id) {
             return Some((Arc::clone(&route.target), true));
         }
-        let target = table.targets.get(id.split_once('/')?.0)?;
-        (!target.lists_all).then(|| (Arc::clone(target), false))
+        table.unlisted(id).map(|(target, _)| (Arc::clone(target), false))
     }
 
     /// The route of a model id that must be of this type.
@@ -233,7 +248,8 @@ impl Sources {
             }
         }
         // What the operator registered stands above what a provider lists.
-        for registered in self.registered.iter().chain(&self.added) {
+        let added = self.added.iter().map(|added| &added.plan);
+        for registered in self.registered.iter().chain(added) {
             if let Some((model, target)) = self.resolve(registered) {
                 table.add(model, target, true);
             }
@@ -305,6 +321,13 @@ impl Sources {
 }
 
 impl Table {
+    /// The provider of `provider_id/model`, where it may know more models than it listed, and what it knows the model by.
+    fn unlisted<'a>(&self, id: &'a str) -> Option<(&Arc<Target>, &'a str)> {
+        let (provider_id, provider_model_id) = id.split_once('/')?;
+        let target = self.targets.get(provider_id)?;
+        (!target.lists_all && !provider_model_id.is_empty()).then_some((target, provider_model_id))
+    }
+
     fn add(&mut self, model: Model, target: &Arc<Target>, certain: bool) {
         let model = Arc::new(model);
         let route = Route {
@@ -410,6 +433,7 @@ mod tests {
             let error = registry.route(id).unwrap_err();
             assert_eq!(error.kind(), puna_api::ErrorKind::NotFound, "{id}");
             assert_eq!((error.code(), error.param()), (Some("model_not_found"), Some("model")));
+            assert!(registry.place(id).is_none(), "{id}");
         }
         assert!(
             registry
@@ -477,6 +501,36 @@ mod tests {
         assert_eq!(registry.route("mine").unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(registry.unregister("mine").unwrap_err().kind(), ErrorKind::NotFound);
         assert!(registry.route("other").is_ok());
+    }
+
+    #[test]
+    fn the_same_registration_is_the_same_whatever_the_provider_lists_by_then() {
+        let registry = registry();
+        let asked = registration("mine", Some("vllm"), Some("meta/llama-3"));
+        registry.register(asked.clone()).unwrap();
+        let mut known = listed("meta/llama-3", ModelType::Llm);
+        known.metadata.insert("context_length".to_owned(), 4096.into());
+        registry.set_listed("vllm", vec![known]);
+        registry.register(asked).unwrap();
+        let other = registration("mine", Some("vllm"), Some("guess"));
+        assert_eq!(registry.register(other).unwrap_err().kind(), ErrorKind::Conflict);
+    }
+
+    #[test]
+    fn registrations_are_bounded() {
+        let registry = registry();
+        let numbered = |number: usize| registration(&format!("m{number}"), Some("vllm"), None);
+        for number in 0..MAX_ADDED {
+            registry.register(numbered(number)).unwrap();
+        }
+        let error = registry.register(numbered(MAX_ADDED)).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::Conflict, Some("too_many_models"))
+        );
+        registry.register(numbered(0)).unwrap();
+        registry.unregister("m0").unwrap();
+        registry.register(numbered(MAX_ADDED)).unwrap();
     }
 
     #[test]
