@@ -14,7 +14,7 @@ mod validate;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
-use puna_api::{Error, ProviderSpec, Result};
+use puna_api::{ProviderSpec, Result};
 use puna_config::Environment;
 
 use crate::args::{Args, Command};
@@ -45,12 +45,7 @@ pub fn main(linked: &'static [ProviderSpec]) -> ExitCode {
 
 fn start(args: Args, linked: &'static [ProviderSpec]) -> Result<()> {
     puna_router::check_linked(linked)?;
-    // More than one crate in a binary may bring a TLS implementation; without this, the first use of one would be ambiguous.
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .map_err(|_| Error::internal("the TLS implementation was chosen twice"))?;
-    }
+    puna_http::choose_tls();
     let invocation = Invocation {
         linked,
         environment: Environment::process(),

@@ -23,3 +23,4 @@ pub use network::{
     NetworkConfig, ProxyConfig, TimeoutConfig, TimeoutParts, Timeouts, TlsConfig, TlsVerify, TlsVersion,
 };
 pub use response::{Response, ResponseBody};
+pub use tls::choose_tls;

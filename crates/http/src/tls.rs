@@ -34,6 +34,15 @@ enum Trust {
     Anybody,
 }
 
+/// Chooses the TLS implementation of this process, unless that was done. Clients of other crates than this one need it before they are made:
+/// more than one crate in a binary may bring an implementation, and which of them is meant would be ambiguous.
+pub fn choose_tls() {
+    if CryptoProvider::get_default().is_none() {
+        // Whoever was faster chose as well.
+        let _ = ring::default_provider().install_default();
+    }
+}
+
 impl Tls {
     /// Reads the files that the configuration names. `extra_authorities` is a file of authorities to trust as well.
     pub(crate) fn new(config: Option<&TlsConfig>, extra_authorities: Option<&Path>) -> Result<Self> {

@@ -96,11 +96,7 @@ impl Client {
         reason = "redirects lead to hosts that are not known before, so there is no one server whose client this is"
     )]
     pub(crate) fn new(settings: HubSettings) -> Result<Self> {
-        // More than one crate in a binary may bring a TLS implementation; without this, the first use of one would be ambiguous.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Whoever was faster chose as well.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
+        puna_http::choose_tls();
         let http = reqwest::Client::builder()
             .user_agent(concat!("puna/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_PATIENCE)
