@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+use puna_api::{Error, Result};
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 
 /// The name of a file's content. Large files have their SHA-256, small ones the id of their git blob, which is a SHA-1 over the length and
@@ -16,6 +17,12 @@ pub(crate) enum Checksum {
 /// Hashes a file as it comes. A git blob begins with its length, so that has to be known.
 pub(crate) struct Hasher {
     context: Context,
+}
+
+/// Hashes what may be gigabytes on a thread of its own, so that other transfers go on meanwhile.
+pub(crate) async fn hashing<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::internal("a file could not be hashed").with_source(error))
 }
 
 impl Checksum {

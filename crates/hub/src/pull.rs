@@ -8,6 +8,7 @@ use puna_api::{Error, Result};
 
 use crate::ModelName;
 use crate::cache::Cache;
+use crate::checksum::hashing;
 use crate::client::{Client, ListedFile, RemoteFile};
 use crate::disk;
 use crate::lock::Lock;
@@ -130,7 +131,9 @@ impl Hub {
             links.extend(checksum.map(|checksum| (&file.name, checksum.clone())));
             if let Some(remote) = remote {
                 let step = self.step(request, staging.as_deref(), remote);
-                if request.to.is_none() || !holds(&step) {
+                if request.to.is_some() {
+                    missing.extend(unless_it_holds(step).await?);
+                } else {
                     missing.push(step);
                 }
             }
@@ -254,11 +257,16 @@ impl Hub {
     }
 }
 
-/// Whether the file is in its place and right.
-fn holds(step: &Step) -> bool {
-    size(&step.places.whole) == step.remote.bytes
-        && File::open(&step.places.whole)
-            .is_ok_and(|mut file| step.remote.checksum.holds_for(&mut file).unwrap_or(false))
+/// The step, unless its file is in its place and right.
+async fn unless_it_holds(step: Step) -> Result<Option<Step>> {
+    if size(&step.places.whole) != step.remote.bytes {
+        return Ok(Some(step));
+    }
+    hashing(move || {
+        let right = File::open(&step.places.whole).and_then(|mut file| step.remote.checksum.holds_for(&mut file));
+        (!right.unwrap_or(false)).then_some(step)
+    })
+    .await
 }
 
 fn size(file: &Path) -> u64 {

@@ -8,7 +8,7 @@ use puna_api::{Error, Result};
 use reqwest::StatusCode;
 
 use crate::cache::make_parent;
-use crate::checksum::Hasher;
+use crate::checksum::{Hasher, hashing};
 use crate::client::{Client, RETRIES, RemoteFile, content_range, may_pass, nonsense};
 use crate::disk::{shown, write_failed};
 use crate::error::unusable;
@@ -45,7 +45,7 @@ pub(crate) async fn fetch(
     places: &Places,
     progress: &dyn Progress,
 ) -> Result<u64> {
-    let mut partial = Partial::open(&places.partial, remote)?;
+    let mut partial = Partial::open(&places.partial, remote).await?;
     let had = partial.have;
     let mut is_resumed = had > 0;
     progress.begin(&remote.name, remote.bytes, partial.have);
@@ -179,7 +179,7 @@ async fn attempt(client: &Client, partial: &mut Partial<'_>, progress: &dyn Prog
 }
 
 impl<'a> Partial<'a> {
-    fn open(path: &'a Path, remote: &'a RemoteFile) -> Result<Self> {
+    async fn open(path: &'a Path, remote: &'a RemoteFile) -> Result<Self> {
         make_parent(path)?;
         let failed = |error| unusable(path, &error);
         let mut file = OpenOptions::new()
@@ -193,10 +193,9 @@ impl<'a> Partial<'a> {
             file.set_len(0).map_err(failed)?;
         }
         let mut hasher = remote.checksum.hasher(remote.bytes);
-        let have = match file.metadata().map_err(failed)?.len() {
-            0 => 0,
-            there => hasher.read(&mut file, there).map_err(failed)?,
-        };
+        let there = file.metadata().map_err(failed)?.len();
+        let hashed = hashing(move || hasher.read(&mut file, there).map(|have| (file, hasher, have))).await?;
+        let (file, hasher, have) = hashed.map_err(failed)?;
         Ok(Self {
             file,
             path,
