@@ -51,9 +51,9 @@ fn pull(settings: HubSettings, args: ModelPullArgs) -> Result<()> {
         ));
     }
     output::remark(&format!(
-        "{}{}: {} file(s), {} fetched",
+        "{} at {}: {} file(s), {} fetched",
         request.name,
-        pulled.commit.map_or_else(String::new, |commit| format!(" at {commit}")),
+        pulled.commit,
         pulled.files,
         size(pulled.fetched_bytes)
     ));

@@ -14,7 +14,6 @@ use crate::ModelName;
 use crate::checksum::Checksum;
 use crate::error::{refused, unreachable};
 use crate::name::{is_commit, is_safe_file};
-use crate::select::Listed;
 use crate::settings::HubSettings;
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
@@ -78,16 +77,6 @@ struct Sibling {
 struct Lfs {
     sha256: Option<String>,
     size: Option<u64>,
-}
-
-impl Listed for ListedFile {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn bytes(&self) -> Option<u64> {
-        self.bytes
-    }
 }
 
 impl Client {

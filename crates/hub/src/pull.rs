@@ -45,8 +45,8 @@ pub struct PullRequest {
 pub struct Pulled {
     /// The folder that the files are in.
     pub folder: PathBuf,
-    /// The commit; none where the hub was not asked.
-    pub commit: Option<String>,
+    /// The commit.
+    pub commit: String,
     /// How many files are there now that were asked for.
     pub files: usize,
     /// How many bytes had to be fetched.
@@ -170,7 +170,7 @@ impl Hub {
         };
         Ok(Pulled {
             folder,
-            commit: Some(listing.commit.clone()),
+            commit: listing.commit.clone(),
             files: count,
             fetched_bytes,
             skipped: selection
@@ -195,7 +195,7 @@ impl Hub {
         match found {
             Some(model) => Ok(Pulled {
                 folder: model.folder,
-                commit: Some(model.commit),
+                commit: model.commit,
                 files: model.files.len(),
                 fetched_bytes: 0,
                 skipped: Vec::new(),

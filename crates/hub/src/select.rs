@@ -2,6 +2,7 @@
 
 use puna_api::{Error, Result};
 
+use crate::client::ListedFile;
 use crate::disk::shown;
 
 /// Weights in formats that hold numbers and nothing else.
@@ -20,42 +21,36 @@ enum Kind {
     Other,
 }
 
-/// A file that the hub has, with its size where that is known.
-pub(crate) trait Listed {
-    fn name(&self) -> &str;
-    fn bytes(&self) -> Option<u64>;
-}
-
 /// The files to fetch, and those that are left out because they can run code when they are loaded.
-pub(crate) struct Selection<'a, T> {
-    pub(crate) wanted: Vec<&'a T>,
-    pub(crate) pickles: Vec<&'a T>,
+pub(crate) struct Selection<'a> {
+    pub(crate) wanted: Vec<&'a ListedFile>,
+    pub(crate) pickles: Vec<&'a ListedFile>,
 }
 
 /// Without patterns: everything that a model is loaded from. With patterns, in which `*` stands for anything: what matches one of them.
-pub(crate) fn select<'a, T: Listed>(files: &'a [T], patterns: &[String]) -> Result<Selection<'a, T>> {
+pub(crate) fn select<'a>(files: &'a [ListedFile], patterns: &[String]) -> Result<Selection<'a>> {
     if patterns.is_empty() {
         return usual(files);
     }
-    let mut wanted: Vec<&T> = Vec::new();
+    let mut wanted: Vec<&ListedFile> = Vec::new();
     for pattern in patterns {
-        let matching: Vec<_> = files.iter().filter(|file| matches(pattern, file.name())).collect();
+        let matching: Vec<_> = files.iter().filter(|file| matches(pattern, &file.name)).collect();
         if matching.is_empty() {
-            let listed = listing(files.iter().filter(|file| kind(file.name()) != Kind::Other));
+            let listed = listing(files.iter().filter(|file| kind(&file.name) != Kind::Other));
             return Err(
                 Error::not_found(format!("the model has no file `{pattern}`; it has:{listed}"))
                     .with_code("entry_not_found"),
             );
         }
-        if let Some(pickle) = matching.iter().find(|file| kind(file.name()) == Kind::Pickle) {
-            let name = pickle.name();
+        if let Some(pickle) = matching.iter().find(|file| kind(&file.name) == Kind::Pickle) {
+            let name = &pickle.name;
             return Err(Error::invalid_request(format!(
                 "`{name}` may be a pickle, which can run code when it is loaded; Puna reads safetensors, GGUF and UQFF"
             ))
             .with_code("pickle_refused"));
         }
         for file in matching {
-            if !wanted.iter().any(|there| there.name() == file.name()) {
+            if !wanted.iter().any(|there| there.name == file.name) {
                 wanted.push(file);
             }
         }
@@ -66,11 +61,11 @@ pub(crate) fn select<'a, T: Listed>(files: &'a [T], patterns: &[String]) -> Resu
     })
 }
 
-fn usual<T: Listed>(files: &[T]) -> Result<Selection<'_, T>> {
+fn usual(files: &[ListedFile]) -> Result<Selection<'_>> {
     let of = |kinds: &[Kind]| {
         files
             .iter()
-            .filter(|file| kinds.contains(&kind(file.name())))
+            .filter(|file| kinds.contains(&kind(&file.name)))
             .collect::<Vec<_>>()
     };
     let (wanted, pickles) = (of(&[Kind::Weights, Kind::Beside]), of(&[Kind::Pickle]));
@@ -79,7 +74,7 @@ fn usual<T: Listed>(files: &[T]) -> Result<Selection<'_, T>> {
         let reason = match pickles.first() {
             Some(pickle) => format!(
                 "its weights are pickles such as `{}`, which can run code when they are loaded",
-                pickle.name()
+                pickle.name
             ),
             None => "it has none".to_owned(),
         };
@@ -91,8 +86,8 @@ fn usual<T: Listed>(files: &[T]) -> Result<Selection<'_, T>> {
     // A repository of GGUF files has one model in many precisions, and nobody wants them all.
     let mut choices: Vec<&str> = weights
         .iter()
-        .filter(|file| file.name().to_ascii_lowercase().ends_with(".gguf"))
-        .map(|file| without_shard(file.name()))
+        .filter(|file| file.name.to_ascii_lowercase().ends_with(".gguf"))
+        .map(|file| without_shard(&file.name))
         .collect();
     choices.dedup();
     if choices.len() > 1 {
@@ -136,7 +131,7 @@ fn without_shard(name: &str) -> &str {
     stem
 }
 
-fn listing<'a, T: Listed + 'a>(files: impl Iterator<Item = &'a T>) -> String {
+fn listing<'a>(files: impl Iterator<Item = &'a ListedFile>) -> String {
     let mut listed = String::new();
     for (at, file) in files.enumerate() {
         if at == 50 {
@@ -144,9 +139,9 @@ fn listing<'a, T: Listed + 'a>(files: impl Iterator<Item = &'a T>) -> String {
             break;
         }
         let size = file
-            .bytes()
+            .bytes
             .map_or_else(String::new, |bytes| format!("  {}", shown(bytes)));
-        listed.push_str(&format!("\n  {}{size}", file.name()));
+        listed.push_str(&format!("\n  {}{size}", file.name));
     }
     listed
 }
@@ -175,21 +170,17 @@ fn matches(pattern: &str, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    impl Listed for &'static str {
-        fn name(&self) -> &str {
-            self
-        }
-
-        fn bytes(&self) -> Option<u64> {
-            Some(1500)
-        }
-    }
-
-    fn chosen(files: &[&'static str], patterns: &[&str]) -> Result<(Vec<String>, usize)> {
+    fn chosen(files: &[&str], patterns: &[&str]) -> Result<(Vec<String>, usize)> {
+        let file = |name: &&str| ListedFile {
+            name: (*name).to_owned(),
+            bytes: Some(1500),
+            checksum: None,
+        };
+        let files: Vec<_> = files.iter().map(file).collect();
         let patterns: Vec<_> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
-        let selection = select(files, &patterns)?;
+        let selection = select(&files, &patterns)?;
         Ok((
-            selection.wanted.iter().map(|file| (**file).to_owned()).collect(),
+            selection.wanted.iter().map(|file| file.name.clone()).collect(),
             selection.pickles.len(),
         ))
     }
