@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
 use puna_api::{Error, Result};
 use puna_hub::{Cache, CachedModel, Hub, HubSettings, ModelName, Progress, PullRequest};
 use serde_json::{Value, json};
@@ -14,18 +14,14 @@ use crate::args::{ModelCommand, ModelListArgs, ModelPullArgs, ModelRmArgs, Model
 use crate::output;
 
 pub(crate) fn model(invocation: &Invocation, command: ModelCommand) -> Result<()> {
-    let settings = hub_settings(invocation)?;
+    let variable = |name: &str| invocation.environment.get(name).map(str::to_owned);
     match command {
-        ModelCommand::Pull(args) => pull(settings, args),
-        ModelCommand::List(args) => list(&Cache::new(settings.cache), &args),
-        ModelCommand::Show(args) => show(&Cache::new(settings.cache), &args),
-        ModelCommand::Rm(args) => remove(&Cache::new(settings.cache), &args),
+        ModelCommand::Pull(args) => pull(HubSettings::from_variables(variable)?, args),
+        // What is here does not depend on how the hub is reached.
+        ModelCommand::List(args) => list(&Cache::from_variables(variable)?, &args),
+        ModelCommand::Show(args) => show(&Cache::from_variables(variable)?, &args),
+        ModelCommand::Rm(args) => remove(&Cache::from_variables(variable)?, &args),
     }
-}
-
-/// The hub as the environment has it.
-fn hub_settings(invocation: &Invocation) -> Result<HubSettings> {
-    HubSettings::from_variables(|name| invocation.environment.get(name).map(str::to_owned))
 }
 
 fn pull(settings: HubSettings, args: ModelPullArgs) -> Result<()> {
@@ -142,11 +138,7 @@ fn described(model: &CachedModel) -> Value {
 
 /// An amount for people.
 fn size(bytes: u64) -> String {
-    const UNITS: [(&str, f64); 4] = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
-    match UNITS.iter().find(|(_, size)| bytes as f64 >= *size) {
-        Some((unit, size)) => format!("{:.1} {unit}", bytes as f64 / size),
-        None => format!("{bytes} B"),
-    }
+    DecimalBytes(bytes).to_string()
 }
 
 /// A bar for each file on its way; without a terminal, a line for each that is there.
@@ -229,11 +221,26 @@ mod tests {
         }
         assert!(name("s3:org/name").is_err());
     }
-
     #[test]
-    fn sizes_are_for_people() {
-        for (bytes, text) in [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (4_940_000_000, "4.9 GB")] {
-            assert_eq!(size(bytes), text);
+    fn models_that_are_here_are_seen_however_the_hub_is_set() {
+        let environment = [
+            ("HF_HUB_CACHE", "/nonexistent"),
+            ("HF_ENDPOINT", "no URL"),
+            ("HF_TOKEN", "no token"),
+        ];
+        let invocation = Invocation {
+            linked: &[],
+            environment: environment.into_iter().collect(),
+        };
+        model(&invocation, ModelCommand::List(ModelListArgs { json: true })).unwrap();
+        let name = || "org/name".to_owned();
+        let show = ModelShowArgs {
+            name: name(),
+            json: true,
+        };
+        for command in [ModelCommand::Show(show), ModelCommand::Rm(ModelRmArgs { name: name() })] {
+            let error = model(&invocation, command).unwrap_err();
+            assert_eq!(error.code(), Some("model_not_pulled"), "{error}");
         }
     }
 }

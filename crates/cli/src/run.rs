@@ -46,7 +46,7 @@ pub(crate) fn run(invocation: &Invocation, args: RunArgs) -> Result<()> {
         .map_err(|error| Error::internal("failed to start the async runtime").with_source(error))?;
     // What providers share: the guard of outbound requests, and the models that were pulled.
     let mut resources = Resources::default().with(Arc::new(config_file::egress_policy(&plan)?));
-    if let Some(models) = Cache::from_variables(|name| invocation.environment.get(name).map(str::to_owned)) {
+    if let Ok(models) = Cache::from_variables(|name| invocation.environment.get(name).map(str::to_owned)) {
         resources = resources.with(Arc::new(models));
     }
     runtime.block_on(serve(plan, resources, listeners, &settings, &notes, started))

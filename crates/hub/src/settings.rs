@@ -47,9 +47,7 @@ impl HubSettings {
             })?;
 
         let folders = Folders::from_variables(&variable);
-        let cache = folders.cache.ok_or_else(|| {
-            Error::configuration("no folder for models is known; set `HF_HOME`").with_param("HF_HOME")
-        })?;
+        let cache = folders.cache()?;
 
         let stored = || std::fs::read_to_string(folders.token?).ok();
         let token = set("HF_TOKEN")
@@ -77,9 +75,9 @@ impl HubSettings {
 }
 
 impl Cache {
-    /// The cache that `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME` or `HOME` leads to; `None` where none of them is set.
-    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
-        Folders::from_variables(variable).cache.map(Self::new)
+    /// The cache that `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME` or `HOME` leads to. Fails as a configuration error where none of them is set.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        Folders::from_variables(variable).cache().map(Self::new)
     }
 }
 
@@ -106,6 +104,12 @@ impl Folders {
                 .or_else(|| below("hub")),
             token: path("HF_TOKEN_PATH").or_else(|| below("token")),
         }
+    }
+
+    fn cache(&self) -> Result<PathBuf> {
+        self.cache
+            .clone()
+            .ok_or_else(|| Error::configuration("no folder for models is known; set `HF_HOME`").with_param("HF_HOME"))
     }
 }
 
