@@ -67,28 +67,24 @@ pub(crate) fn run(options: &RandomModelOptions) -> Result<()> {
     report::print(&format!("{}\n", options.out.display()))
 }
 
-/// Writes a checkpoint folder with the tokenizer of the tiny model, unless it is there.
+/// Writes a checkpoint folder with the tokenizer of the tiny model, unless it is there. Fails where the folder has another model.
 pub(crate) fn write(folder: &Path, size: Size, dtype: Dtype) -> Result<()> {
+    let files = puna_tiny_model::files();
+    let config = config(&files, size, dtype)?;
     if folder.join("model.safetensors").is_file() {
-        return Ok(());
+        return check_config(&folder.join("config.json"), &config);
     }
     fs::create_dir_all(folder).while_trying(|| format!("create {}", folder.display()))?;
-    let mut vocabulary = None;
-    for (name, bytes) in puna_tiny_model::files() {
+    for (name, bytes) in files {
         let bytes = match name {
             "model.safetensors" => continue,
-            "config.json" => {
-                let mut config: Map<String, Value> =
-                    serde_json::from_slice(&bytes).while_trying(|| "read the tiny model's config.json".into())?;
-                vocabulary = config.get("vocab_size").and_then(Value::as_u64);
-                config.extend(size.shape().config(dtype));
-                Value::Object(config).to_string().into_bytes()
-            }
+            "config.json" => Value::Object(config.clone()).to_string().into_bytes(),
             _ => bytes,
         };
         let path = folder.join(name);
         fs::write(&path, bytes).while_trying(|| format!("write {}", path.display()))?;
     }
+    let vocabulary = config.get("vocab_size").and_then(Value::as_u64);
     let vocabulary = vocabulary.ok_or_else(|| Error::new("the tiny model's config.json has no vocab_size"))?;
     // Under another name until it is whole, so that a folder that was left half-written is not taken for a model.
     let part = folder.join("model.safetensors.part");
@@ -96,6 +92,31 @@ pub(crate) fn write(folder: &Path, size: Size, dtype: Dtype) -> Result<()> {
     write_weights(&part, &size.shape().tensors(vocabulary), dtype)
         .and_then(|()| fs::rename(&part, &whole))
         .while_trying(|| format!("write {}", whole.display()))
+}
+
+/// The tiny model's configuration, with another shape.
+fn config(files: &[(&str, Vec<u8>)], size: Size, dtype: Dtype) -> Result<Map<String, Value>> {
+    let tiny = files.iter().find(|(name, _)| *name == "config.json");
+    let (_, tiny) = tiny.ok_or_else(|| Error::new("the tiny model has no config.json"))?;
+    let mut config: Map<String, Value> =
+        serde_json::from_slice(tiny).while_trying(|| "read the tiny model's config.json".into())?;
+    config.extend(size.shape().config(dtype));
+    Ok(config)
+}
+
+/// Fails where a model that is there is not the one that is wanted, and names the first difference.
+fn check_config(path: &Path, wanted: &Map<String, Value>) -> Result<()> {
+    let text = fs::read(path).while_trying(|| format!("read {}", path.display()))?;
+    let there: Map<String, Value> =
+        serde_json::from_slice(&text).while_trying(|| format!("read {}", path.display()))?;
+    match wanted.iter().find(|(name, value)| there.get(*name) != Some(*value)) {
+        None => Ok(()),
+        Some((name, value)) => Err(Error::new(format!(
+            "{} is of another model: `{name}` is {}, not {value}; choose another folder, or remove this one",
+            path.display(),
+            there.get(name).unwrap_or(&Value::Null)
+        ))),
+    }
 }
 
 /// The safetensors format: the length of a JSON header, the header, and the tensors one after the other.
@@ -108,7 +129,12 @@ fn write_weights(path: &Path, tensors: &[(String, Vec<u64>)], dtype: Dtype) -> s
         let entry = json!({ "dtype": dtype.name(), "shape": shape, "data_offsets": [begin, end] });
         header.insert(name.clone(), entry);
     }
-    let header = Value::Object(header).to_string();
+    let mut header = Value::Object(header).to_string();
+    // Tensors begin at a multiple of 8 bytes, so that programs which map the file can use them where they lie.
+    header.extend(std::iter::repeat_n(
+        ' ',
+        header.len().next_multiple_of(8) - header.len(),
+    ));
     let mut file = BufWriter::new(File::create(path)?);
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(header.as_bytes())?;
@@ -262,5 +288,38 @@ mod tests {
             "{mean} {variance}"
         );
         assert_eq!(Dtype::Bf16.encode(&[1.0, -2.0]), [0x80, 0x3f, 0x00, 0xc0]);
+    }
+    #[test]
+    fn weights_begin_where_they_can_be_mapped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        for name in ["a", "ab", "abc"] {
+            write_weights(&path, &[(name.to_owned(), vec![2])], Dtype::F32).unwrap();
+            let bytes = fs::read(&path).unwrap();
+            let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+            assert_eq!((header % 8, bytes.len()), (0, 8 + header + 8), "{name}");
+            let header: Value = serde_json::from_slice(&bytes[8..8 + header]).unwrap();
+            assert_eq!(header[name]["data_offsets"], json!([0, 8]));
+        }
+    }
+
+    #[test]
+    fn a_folder_with_another_model_is_not_taken_for_this_one() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("model.safetensors"), "").unwrap();
+        let there = config(&puna_tiny_model::files(), Size::Million100, Dtype::F32).unwrap();
+        fs::write(folder.path().join("config.json"), Value::Object(there).to_string()).unwrap();
+        write(folder.path(), Size::Million100, Dtype::F32).unwrap();
+        for (size, dtype, difference) in [
+            (Size::Billion1, Dtype::F32, "`hidden_size` is 768, not 2048"),
+            (
+                Size::Million100,
+                Dtype::Bf16,
+                "`torch_dtype` is \"float32\", not \"bfloat16\"",
+            ),
+        ] {
+            let error = write(folder.path(), size, dtype).unwrap_err();
+            assert!(error.to_string().contains(difference), "{error}");
+        }
     }
 }
