@@ -1,5 +1,6 @@
 //! What the Cargo.toml of each crate may say.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use toml::{Table, Value};
@@ -36,13 +37,31 @@ pub(super) fn check(tree: &Tree<'_>, violations: &mut Vec<String>) -> Result {
         let (folder, names) = entry?;
         manifests.extend(names.into_iter().map(|name| format!("{folder}/{name}/Cargo.toml")));
     }
+    let mut used = BTreeSet::new();
     for path in manifests {
-        let manifest: Table = fs::read_to_string(tree.workspace.path(&path))?
-            .parse()
-            .map_err(|error| format!("{path}: {error}"))?;
+        let manifest = read(tree, &path)?;
         check_manifest(&path, &manifest, violations);
+        used.extend(dependencies(&manifest).into_iter().map(|it| it.name));
     }
+    check_versions(&read(tree, "Cargo.toml")?, &used, violations);
     Ok(())
+}
+
+fn read(tree: &Tree<'_>, path: &str) -> Result<Table> {
+    let text = fs::read_to_string(tree.workspace.path(path))?;
+    Ok(text.parse().map_err(|error| format!("{path}: {error}"))?)
+}
+
+/// Every version that the workspace sets is one that a crate of it takes.
+fn check_versions(root: &Table, used: &BTreeSet<String>, violations: &mut Vec<String>) {
+    let versions = root
+        .get("workspace")
+        .and_then(|workspace| workspace.get("dependencies"))
+        .and_then(Value::as_table);
+    let names = versions.into_iter().flat_map(Table::keys);
+    violations.extend(names.filter(|name| !used.contains(*name)).map(|name| {
+        format!("Cargo.toml: no crate depends on `{name}`; delete its line in `[workspace.dependencies]`")
+    }));
 }
 
 fn check_manifest(path: &str, manifest: &Table, violations: &mut Vec<String>) {
@@ -171,5 +190,15 @@ mod tests {
                 }
             }
         }
+    }
+    #[test]
+    fn versions_that_no_crate_takes_are_told() {
+        let root = "[workspace.dependencies]\nserde = \"1\"\nrand = { version = \"0.9\" }"
+            .parse()
+            .unwrap();
+        let mut violations = Vec::new();
+        check_versions(&root, &BTreeSet::from(["serde".to_owned()]), &mut violations);
+        assert_eq!(violations.len(), 1, "{violations:?}");
+        assert!(violations[0].contains("`rand`"), "{violations:?}");
     }
 }
