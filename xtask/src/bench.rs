@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::args::BuildArgs;
+use crate::distributions::ENGINE;
 use crate::workspace::Workspace;
 use crate::{Result, distributions};
-
-const ENGINE: &str = "puna-provider-mistralrs";
 
 /// `gateway` and `engine` measure release builds, made now, unless another server is named.
 pub(crate) fn run(workspace: &Workspace, mut arguments: Vec<String>) -> Result {
@@ -60,10 +59,7 @@ fn release(workspace: &Workspace, distribution: &str, features: &[String]) -> Re
         features: features.to_vec(),
         ..BuildArgs::of(distribution)
     };
-    let output = distributions::build(workspace, &args)?
-        .output
-        .ok_or("the build stopped before its output")?;
-    Ok(output.binary)
+    Ok(distributions::output(workspace, &args)?.binary)
 }
 
 fn has(arguments: &[String], name: &str) -> bool {

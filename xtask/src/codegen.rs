@@ -6,7 +6,7 @@ mod providers;
 
 use std::fs;
 
-use crate::args::CodegenArgs;
+use crate::args::{BuildArgs, CodegenArgs};
 use crate::codegen::providers::Catalog;
 use crate::workspace::Workspace;
 use crate::{Result, distributions};
@@ -17,9 +17,6 @@ const COMMAND: &str = "cargo xtask codegen";
 /// The distribution that holds every provider of the workspace.
 pub(crate) const EVERYTHING: &str = "full";
 
-/// A gateway: compiled without the local engine.
-const WITHOUT_ENGINE: &str = "remote";
-
 /// A file, as its path below the root, and what should be in it.
 struct Generated {
     path: String,
@@ -27,7 +24,7 @@ struct Generated {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &CodegenArgs) -> Result {
-    let output = distributions::output(workspace, EVERYTHING)?;
+    let output = distributions::output(workspace, &BuildArgs::of(EVERYTHING))?;
     let catalog = Catalog::of(workspace, &output.binary)?;
     let mut files = vec![openapi(workspace)?];
     files.extend(pages::provider_pages(workspace, &catalog)?);
@@ -39,7 +36,9 @@ pub(crate) fn run(workspace: &Workspace, args: &CodegenArgs) -> Result {
 
 /// The part of it that can be done without compiling the engine.
 pub(crate) fn run_without_engine(workspace: &Workspace, args: &CodegenArgs) -> Result {
-    let output = distributions::output(workspace, WITHOUT_ENGINE)?;
+    let without = distributions::without_engine(workspace)?;
+    let name = without.first().ok_or("every distribution holds the local engine")?;
+    let output = distributions::output(workspace, &BuildArgs::of(name))?;
     let catalog = Catalog::of(workspace, &output.binary)?;
     let mut files = vec![openapi(workspace)?];
     files.extend(pages::provider_pages(workspace, &catalog)?);

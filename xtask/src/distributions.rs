@@ -9,6 +9,9 @@ use crate::Result;
 use crate::args::{BuildArgs, RunArgs};
 use crate::workspace::Workspace;
 
+/// The crate with the local engine. It takes minutes to compile, so whatever can be done without it is.
+pub(crate) const ENGINE: &str = "puna-provider-mistralrs";
+
 pub(crate) fn build(workspace: &Workspace, args: &BuildArgs) -> Result<Artifacts> {
     let settings = BuildSettings {
         workspace: workspace.root().to_owned(),
@@ -31,10 +34,9 @@ pub(crate) fn build(workspace: &Workspace, args: &BuildArgs) -> Result<Artifacts
     Ok(artifacts)
 }
 
-/// Builds the distribution with its defaults and hands back what is in the output folder.
-pub(crate) fn output(workspace: &Workspace, distribution: &str) -> Result<OutputFolder> {
-    let args = BuildArgs::of(distribution);
-    build(workspace, &args)?
+/// Builds the distribution and hands back what is in the output folder.
+pub(crate) fn output(workspace: &Workspace, args: &BuildArgs) -> Result<OutputFolder> {
+    build(workspace, args)?
         .output
         .ok_or_else(|| "the build stopped before its output".into())
 }
@@ -46,9 +48,7 @@ pub(crate) fn run(workspace: &Workspace, args: &RunArgs) -> Result {
         features: args.features.clone(),
         ..BuildArgs::of("")
     };
-    let output = build(workspace, &build_args)?
-        .output
-        .ok_or("the build stopped before its output")?;
+    let output = output(workspace, &build_args)?;
     let arguments = ["run".as_ref(), output.config.as_os_str()];
     // In the caller's folder, because a model may be named by a relative path.
     let here = Workspace::at(&std::env::current_dir()?);
@@ -74,11 +74,10 @@ fn folder(workspace: &Workspace, given: &Path) -> Result<PathBuf> {
             return Ok(candidate);
         }
     }
-    let known: Vec<String> = names(workspace)?;
     Err(format!(
         "there is no {}/build.yaml, and the distributions here are {}",
         given.display(),
-        known.join(", ")
+        names(workspace)?.join(", ")
     )
     .into())
 }
@@ -101,15 +100,19 @@ pub(crate) fn lacking(workspace: &Workspace, name: &str) -> Result<Option<&'stat
 
 /// The names of the distributions in this workspace, in order.
 pub(crate) fn names(workspace: &Workspace) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(workspace.path("distributions"))? {
-        let entry = entry?;
-        if entry.path().join("build.yaml").is_file() {
-            names.push(entry.file_name().to_string_lossy().into_owned());
+    workspace.folders_with("distributions", "build.yaml")
+}
+
+/// The distributions that are compiled without the local engine.
+pub(crate) fn without_engine(workspace: &Workspace) -> Result<Vec<String>> {
+    let mut without = Vec::new();
+    for name in names(workspace)? {
+        let distribution = Distribution::read(&workspace.path("distributions").join(&name))?;
+        if distribution.crates.iter().all(|it| it.name != ENGINE) {
+            without.push(name);
         }
     }
-    names.sort();
-    Ok(names)
+    Ok(without)
 }
 
 fn show(name: &str, output: &OutputFolder) {

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::Result;
+use crate::distributions::ENGINE;
 use crate::workspace::Workspace;
 
-/// The provider with the engine, and the crate that takes the minutes.
-const PROVIDER: &str = "puna-provider-mistralrs";
-const ENGINE: &str = "mistralrs-core";
+/// The crate that takes the minutes.
+const CORE: &str = "mistralrs-core";
 
 /// The features of each package of a selection; a package can have more than one set, for building and for running.
 type Features = BTreeMap<String, BTreeSet<String>>;
@@ -23,10 +23,10 @@ pub(crate) fn check(workspace: &Workspace, generated: &Path) -> Result {
     let manifest = manifest
         .to_str()
         .ok_or("the path of the generated crate is not UTF-8")?;
-    let engine: BTreeSet<String> = features(workspace, &["--package", ENGINE, "--edges", "normal,build"])?
+    let engine: BTreeSet<String> = features(workspace, &["--package", CORE, "--edges", "normal,build"])?
         .into_keys()
         .collect();
-    let tests = features(workspace, &["--package", PROVIDER, "--edges", "normal,build,dev"])?;
+    let tests = features(workspace, &["--package", ENGINE, "--edges", "normal,build,dev"])?;
     let built = features(workspace, &["--manifest-path", manifest, "--edges", "normal,build"])?;
     let mut missing = Vec::new();
     for package in &engine {
@@ -44,7 +44,7 @@ pub(crate) fn check(workspace: &Workspace, generated: &Path) -> Result {
         return Ok(());
     }
     Err(format!(
-        "{ENGINE} would be compiled more than once, because features differ with what is built; \
+        "{CORE} would be compiled more than once, because features differ with what is built; \
          switch on in providers/mistralrs/Cargo.toml what one of them lacks:\n{}",
         missing.join("\n")
     )

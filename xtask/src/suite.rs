@@ -4,12 +4,9 @@ use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use crate::args::{BuildArgs, CodegenArgs, NewProviderArgs, TestArgs};
+use crate::distributions::ENGINE;
 use crate::workspace::Workspace;
 use crate::{Result, codegen, distributions, new_provider, shared_builds, tidy};
-
-/// The engine's crate and the distributions that hold it. Everything else does without.
-const ENGINE: &str = "puna-provider-mistralrs";
-const WITHOUT_ENGINE: &[&str] = &["remote"];
 
 type Run = fn(&Suite<'_>) -> Result<Option<String>>;
 
@@ -186,9 +183,11 @@ fn deny(suite: &Suite<'_>) -> Result<Option<String>> {
 }
 
 fn distributions(suite: &Suite<'_>) -> Result<Vec<String>> {
-    let mut names = distributions::names(suite.workspace)?;
-    names.retain(|name| !suite.fast || WITHOUT_ENGINE.contains(&name.as_str()));
-    Ok(names)
+    if suite.fast {
+        distributions::without_engine(suite.workspace)
+    } else {
+        distributions::names(suite.workspace)
+    }
 }
 
 /// Whether the engine's tests and the distributions share one build of it.
@@ -219,7 +218,7 @@ fn build_and_validate(suite: &Suite<'_>) -> Result<Option<String>> {
                 ..BuildArgs::of(&name)
             };
             distributions::build(workspace, &args)?;
-            let binary = distributions::output(workspace, codegen::EVERYTHING)?.binary;
+            let binary = distributions::output(workspace, &BuildArgs::of(codegen::EVERYTHING))?.binary;
             let config = workspace.path(format!("distributions/{name}/config.yaml"));
             workspace
                 .command(&binary, ["validate".as_ref(), config.as_os_str()])
@@ -227,7 +226,7 @@ fn build_and_validate(suite: &Suite<'_>) -> Result<Option<String>> {
             left_out.push(format!("compiling `{name}`: it needs {lacking}"));
             continue;
         }
-        let output = distributions::output(workspace, &name)?;
+        let output = distributions::output(workspace, &BuildArgs::of(&name))?;
         workspace
             .command(&output.binary, ["validate".as_ref(), output.config.as_os_str()])
             .run()?;
@@ -249,7 +248,7 @@ fn clients(suite: &Suite<'_>) -> Result<Option<String>> {
     if suite.fast {
         return Ok(Some("all: they talk to the local engine".to_owned()));
     }
-    let starter = distributions::output(suite.workspace, "starter")?;
+    let starter = distributions::output(suite.workspace, &BuildArgs::of("starter"))?;
     with_llama_cpp(suite, [OsString::from("--distribution"), starter.folder.into()])
 }
 

@@ -90,10 +90,15 @@ impl Workspace {
 
     /// The crates in a folder of the workspace, by folder name, in order.
     pub(crate) fn crates(&self, folder: &str) -> Result<Vec<String>> {
+        self.folders_with(folder, "Cargo.toml")
+    }
+
+    /// The names of the folders in a folder that hold this file, in order.
+    pub(crate) fn folders_with(&self, folder: &str, file: &str) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(self.path(folder))? {
             let entry = entry?;
-            if entry.path().join("Cargo.toml").is_file() {
+            if entry.path().join(file).is_file() {
                 names.push(entry.file_name().to_string_lossy().into_owned());
             }
         }
