@@ -26,7 +26,7 @@ pub(crate) fn run(workspace: &Workspace, mut arguments: Vec<String>) -> Result {
 
 fn engine(workspace: &Workspace, arguments: &mut Vec<String>) -> Result {
     // `--features cuda` is for the builds, not for the tool.
-    let features = take(arguments, "--features");
+    let features = take(arguments, "--features")?;
     let distribution = if features.is_some() { "gpu" } else { "starter" };
     if !has(arguments, "--server") {
         let features: Vec<String> = features
@@ -63,17 +63,30 @@ fn release(workspace: &Workspace, distribution: &str, features: &[String]) -> Re
 }
 
 fn has(arguments: &[String], name: &str) -> bool {
-    arguments.iter().any(|it| {
+    place(arguments, name).is_some()
+}
+
+/// Where an option is, as `--name value` or as `--name=value`.
+fn place(arguments: &[String], name: &str) -> Option<usize> {
+    arguments.iter().position(|it| {
         it.strip_prefix(name)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
     })
 }
 
 /// Takes an option with its value out.
-fn take(arguments: &mut Vec<String>, name: &str) -> Option<String> {
-    let at = arguments.iter().position(|it| it == name)?;
-    arguments.remove(at);
-    (at < arguments.len()).then(|| arguments.remove(at))
+fn take(arguments: &mut Vec<String>, name: &str) -> Result<Option<String>> {
+    let Some(at) = place(arguments, name) else {
+        return Ok(None);
+    };
+    let option = arguments.remove(at);
+    if let Some((_, value)) = option.split_once('=') {
+        return Ok(Some(value.to_owned()));
+    }
+    if at == arguments.len() {
+        return Err(format!("`{name}` needs a value").into());
+    }
+    Ok(Some(arguments.remove(at)))
 }
 
 fn option(name: &str, path: &Path) -> Result<[String; 2]> {
@@ -81,4 +94,24 @@ fn option(name: &str, path: &Path) -> Result<[String; 2]> {
         .to_str()
         .ok_or_else(|| format!("the path {} is not UTF-8", path.display()))?;
     Ok([name.to_owned(), path.to_owned()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::take;
+
+    #[test]
+    fn an_option_is_taken_out_in_either_form() {
+        for given in [
+            &["engine", "--features", "cuda", "--rounds", "3"][..],
+            &["engine", "--features=cuda", "--rounds", "3"],
+        ] {
+            let mut arguments: Vec<String> = given.iter().map(|it| (*it).to_owned()).collect();
+            assert_eq!(take(&mut arguments, "--features").unwrap().as_deref(), Some("cuda"));
+            assert_eq!(arguments, ["engine", "--rounds", "3"]);
+            assert_eq!(take(&mut arguments, "--features").unwrap(), None);
+        }
+        let error = take(&mut vec!["--features".to_owned()], "--features").unwrap_err();
+        assert!(error.to_string().contains("needs a value"), "{error}");
+    }
 }
