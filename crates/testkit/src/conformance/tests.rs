@@ -97,6 +97,14 @@ fn a_sound_inline_provider_passes() {
 }
 
 #[test]
+fn a_provider_serves_less_where_its_target_says_so() {
+    let target = inline_target(Some(InlineDefect::ServesNoModels)).without_models();
+    assert_eq!(failures(target, None), []);
+    let target = inline_target(Some(InlineDefect::ServesNoHealth)).without_health();
+    assert_eq!(failures(target, None), []);
+}
+
+#[test]
 fn a_sound_remote_provider_passes() {
     assert_eq!(failures(remote_target(None), None), []);
 }

@@ -1,6 +1,6 @@
 //! What a remote provider sends to its upstream, and what it makes of the bytes that come back.
 
-use puna_api::Capability;
+use puna_api::{Capability, Error, ErrorKind};
 use serde_json::{Value, json};
 
 use super::outcome::{Failure, Verdict, ensure, ensure_eq};
@@ -19,6 +19,18 @@ pub(super) fn trials() -> Vec<Trial> {
         trial!("wire", unknown_fields_reach_the_upstream, CHAT, Need::Stub),
         trial!("wire", numbers_stay_as_they_were_written, CHAT, Need::Stub),
         trial!("wire", bodies_of_real_clients_reach_the_upstream, CHAT, Need::Stub),
+        trial!(
+            "wire",
+            completions_of_real_clients_reach_the_upstream,
+            Need::Can(Capability::Completion),
+            Need::Stub
+        ),
+        trial!(
+            "wire",
+            embeddings_of_real_clients_reach_the_upstream,
+            Need::Can(Capability::Embeddings),
+            Need::Stub
+        ),
         trial!("wire", unknown_fields_come_back, CHAT, Need::Stub),
         trial!("wire", sends_the_configured_key, CHAT, Need::Stub),
         trial!("wire", sends_json, CHAT, Need::Stub),
@@ -29,21 +41,22 @@ pub(super) fn trials() -> Vec<Trial> {
 const CHAT_PATH: &str = "/v1/chat/completions";
 
 fn last_chat(subject: &Subject) -> Result<ReceivedRequest, Failure> {
-    subject
-        .stub()?
-        .requests_to(CHAT_PATH)
-        .pop()
-        .ok_or_else(|| "the stub received no chat".into())
+    last_to(CHAT_PATH, subject)
 }
 
-/// Checks that every field arrived as it was sent; a provider may add some, and must set the model.
+fn last_to(path: &str, subject: &Subject) -> Result<ReceivedRequest, Failure> {
+    let last = subject.stub()?.requests_to(path).pop();
+    last.ok_or_else(|| format!("the stub received nothing at {path}").into())
+}
+
+/// Checks that every field of a chat arrived as it was sent; a provider may add some, and must set the model.
 fn check_arrived(sent: &Value, arrived: &Value) -> Verdict {
+    check_arrived_for(StubUpstream::CHAT_MODEL, sent, arrived)
+}
+
+fn check_arrived_for(model: &str, sent: &Value, arrived: &Value) -> Verdict {
     for (field, value) in sent.as_object().into_iter().flatten() {
-        let expected = if field == "model" {
-            &json!(StubUpstream::CHAT_MODEL)
-        } else {
-            value
-        };
+        let expected = if field == "model" { &json!(model) } else { value };
         ensure_eq!(
             arrived[field],
             *expected,
@@ -94,8 +107,7 @@ async fn numbers_stay_as_they_were_written(subject: Subject) -> Verdict {
 
 async fn bodies_of_real_clients_reach_the_upstream(subject: Subject) -> Verdict {
     for (name, body) in fixtures::chat_requests() {
-        let mut sent: Value = serde_json::from_str(body).map_err(|error| format!("the fixture {name}: {error}"))?;
-        sent["model"] = json!(REQUESTED_MODEL);
+        let sent = of_fixture(name, body)?;
         if sent["stream"] == true {
             subject.chat_chunks(&sent).await
         } else {
@@ -105,6 +117,56 @@ async fn bodies_of_real_clients_reach_the_upstream(subject: Subject) -> Verdict 
         check_arrived(&sent, &last_chat(&subject)?.json()).map_err(|failure| format!("{name}: {failure}"))?;
     }
     Ok(())
+}
+
+async fn completions_of_real_clients_reach_the_upstream(subject: Subject) -> Verdict {
+    for (name, body) in fixtures::completion_requests() {
+        let sent = of_fixture(name, body)?;
+        let outcome = subject.complete(&sent).await;
+        check_arrived_or_refused(&subject, ("/v1/completions", StubUpstream::CHAT_MODEL), &sent, outcome)
+            .map_err(|failure| format!("{name}: {failure}"))?;
+    }
+    Ok(())
+}
+
+async fn embeddings_of_real_clients_reach_the_upstream(subject: Subject) -> Verdict {
+    for (name, body) in fixtures::embeddings_requests() {
+        let sent = of_fixture(name, body)?;
+        let outcome = subject.embed(&sent).await;
+        check_arrived_or_refused(
+            &subject,
+            ("/v1/embeddings", StubUpstream::EMBEDDING_MODEL),
+            &sent,
+            outcome,
+        )
+        .map_err(|failure| format!("{name}: {failure}"))?;
+    }
+    Ok(())
+}
+
+fn of_fixture(name: &str, body: &str) -> Result<Value, Failure> {
+    let mut sent: Value = serde_json::from_str(body).map_err(|error| format!("the fixture {name}: {error}"))?;
+    sent["model"] = json!(REQUESTED_MODEL);
+    Ok(sent)
+}
+
+/// Not every upstream can do all that clients ask for: what is refused by the name of its field need not arrive.
+fn check_arrived_or_refused(
+    subject: &Subject,
+    (path, model): (&str, &str),
+    sent: &Value,
+    outcome: Result<Value, Error>,
+) -> Verdict {
+    match outcome {
+        Err(error)
+            if error.kind() == ErrorKind::Unsupported
+                && error.param().is_some_and(|param| sent.get(param).is_some()) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(format!("the body was refused: {error:?}").into()),
+        Ok(_) => check_arrived_for(model, sent, &last_to(path, subject)?.json()),
+    }
 }
 
 async fn unknown_fields_come_back(subject: Subject) -> Verdict {

@@ -42,8 +42,10 @@ pub(super) fn services(defect: Option<Defect>, host: &Host) -> Services {
         .with_rerank(Arc::clone(&provider) as Arc<dyn Rerank>)
         .with_models(Arc::clone(&provider) as Arc<dyn Models>)
         .with_health(provider);
-    if defect == Some(Defect::ServesNoHealth) {
-        services.health = None;
+    match defect {
+        Some(Defect::ServesNoModels) => services.models = None,
+        Some(Defect::ServesNoHealth) => services.health = None,
+        _ => {}
     }
     services
 }

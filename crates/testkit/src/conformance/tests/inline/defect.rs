@@ -54,6 +54,7 @@ pub(in super::super) enum Defect {
     ListsNothing,
     TellsTheWrongType,
     IsIll,
+    ServesNoModels,
     ServesNoHealth,
     RanksBackwards,
     RanksTooMany,
@@ -369,6 +370,7 @@ impl Defect {
         (Self::ListsNothing, &["models::lists_each_model_once"]),
         (Self::TellsTheWrongType, &["models::tells_what_each_model_is_for"]),
         (Self::IsIll, &["health::is_well"]),
+        (Self::ServesNoModels, &["provider::serves_what_the_target_states"]),
         (Self::ServesNoHealth, &["provider::serves_what_the_target_states"]),
         (
             Self::RanksBackwards,

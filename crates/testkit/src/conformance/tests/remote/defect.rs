@@ -32,7 +32,12 @@ impl Defect {
     pub(in super::super) const ALL: &'static [(Self, &'static [&'static str])] = &[
         (
             Self::KeepsTheClientsModel,
-            &["wire::names_the_upstream_model", "chat::shows_the_requested_model"],
+            &[
+                "wire::names_the_upstream_model",
+                "wire::completions_of_real_clients_reach_the_upstream",
+                "wire::embeddings_of_real_clients_reach_the_upstream",
+                "chat::shows_the_requested_model",
+            ],
         ),
         (
             Self::DropsUnknownFields,
