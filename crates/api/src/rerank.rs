@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{Json, Model, RequestContext, Result};
 use std::sync::Arc;
@@ -40,6 +41,10 @@ pub struct RerankRequest {
     /// How many of the best items to answer, 1 or more; all of them by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_num_results: Option<u32>,
+    /// Fields not named here, such as vLLM's `truncate_prompt_tokens`: handed on, or refused by name.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub extra: Map<String, Value>,
 }
 
 /// A text, or one part of text or image.

@@ -2,6 +2,15 @@
 
 use puna_api::{Error, ErrorKind, RerankContentPart, RerankInput, RerankRequest, RerankResponse, RerankResult, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Members of the upstream's form that cannot be handed on, and what to do instead: two have another name in ours, and for the documents
+/// there is no place in our answer.
+const NOT_HANDED_ON: [(&str, &str); 3] = [
+    ("documents", "send `items`"),
+    ("top_n", "send `max_num_results`"),
+    ("return_documents", "the answer tells each document's `index`"),
+];
 
 #[derive(Serialize)]
 struct Wire<'a> {
@@ -10,6 +19,8 @@ struct Wire<'a> {
     documents: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_n: Option<u32>,
+    #[serde(flatten)]
+    extra: &'a Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -27,6 +38,12 @@ pub(crate) fn encode(model: &str, request: &RerankRequest) -> Result<Vec<u8>> {
             Error::invalid_request("`max_num_results` is 0; 1 or more is possible").with_param("max_num_results")
         );
     }
+    let asks = |name: &str| !matches!(request.extra.get(name), None | Some(Value::Null | Value::Bool(false)));
+    if let Some((name, instead)) = NOT_HANDED_ON.into_iter().find(|(name, _)| asks(name)) {
+        return Err(Error::unsupported(format!("`{name}` is not supported; {instead}")).with_param(name));
+    }
+    let mut extra = request.extra.clone();
+    extra.retain(|name, _| NOT_HANDED_ON.iter().all(|(other, _)| name != other));
     let wire = Wire {
         model,
         query: text(&request.query, || "query".to_owned())?,
@@ -37,6 +54,7 @@ pub(crate) fn encode(model: &str, request: &RerankRequest) -> Result<Vec<u8>> {
             .map(|(i, item)| text(item, || format!("items[{i}]")))
             .collect::<Result<_>>()?,
         top_n: request.max_num_results,
+        extra: &extra,
     };
     serde_json::to_vec(&wire).map_err(|error| Error::internal("failed to encode a rerank request").with_source(error))
 }
@@ -96,12 +114,20 @@ mod tests {
     fn a_request_is_put_in_the_upstreams_terms() {
         let body = encode("up/m", &request(&json!({ "max_num_results": 1 }))).unwrap();
         assert_eq!(body, br#"{"model":"up/m","query":"q","documents":["a","b"],"top_n":1}"#);
+        let known_to_the_upstream = json!({ "truncate_prompt_tokens": 9, "return_documents": false, "top_n": null });
+        assert_eq!(
+            encode("m", &request(&known_to_the_upstream)).unwrap(),
+            br#"{"model":"m","query":"q","documents":["a","b"],"truncate_prompt_tokens":9}"#
+        );
         let image = json!({ "type": "image_url", "image_url": { "url": "u" } });
         for (fields, param) in [
             (json!({ "items": [] }), "items"),
             (json!({ "max_num_results": 0 }), "max_num_results"),
             (json!({ "items": ["a", image] }), "items[1]"),
             (json!({ "query": image }), "query"),
+            (json!({ "documents": ["c"] }), "documents"),
+            (json!({ "top_n": 1 }), "top_n"),
+            (json!({ "return_documents": true }), "return_documents"),
         ] {
             assert_eq!(encode("m", &request(&fields)).unwrap_err().param(), Some(param));
         }

@@ -2,7 +2,7 @@
 
 use puna_api::{RerankContentPart, RerankInput, RerankRequest, RerankResponse, RerankResult, Result};
 
-use crate::check::{invalid, unsupported};
+use crate::check::{invalid, nothing_unknown, unsupported};
 use crate::embeddings::{cosine, vector};
 
 /// Enough for words to have nothing to do with each other.
@@ -10,6 +10,7 @@ const DIMENSION: u32 = 256;
 
 /// Answers a request.
 pub(crate) fn answer(request: &RerankRequest) -> Result<RerankResponse> {
+    nothing_unknown(&request.extra)?;
     if request.items.is_empty() {
         return Err(invalid("items", "nothing to rank; one or more is right"));
     }
@@ -37,5 +38,25 @@ fn text<'a>(input: &'a RerankInput, place: &str) -> Result<&'a str> {
     match input {
         RerankInput::Text(text) | RerankInput::Part(RerankContentPart::Text { text }) => Ok(text),
         RerankInput::Part(RerankContentPart::ImageUrl { .. }) => Err(unsupported(format!("{place}.image_url"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use puna_api::ErrorKind;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_field_that_is_not_known_is_refused_by_name() {
+        let mut request = json!({ "model": "m", "query": "a", "items": ["a"], "instruction": null });
+        assert!(answer(&serde_json::from_value(request.clone()).unwrap()).is_ok());
+        request["instruction"] = "b".into();
+        let error = answer(&serde_json::from_value(request).unwrap()).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.param()),
+            (ErrorKind::Unsupported, Some("instruction"))
+        );
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::embedder::Embedder;
 use crate::encoder::Abandoned;
-use crate::error::{invalid, too_long};
+use crate::error::{invalid, too_long, unknown_field};
 use crate::job::Job;
 use crate::tokens::{Encoded, Limit, Tokens};
 
@@ -102,9 +102,7 @@ fn limit(extra: &Map<String, Value>, model: &Embedder) -> Result<Limit> {
     let mut limit = model.limit();
     for (name, value) in extra.iter().filter(|(_, value)| !value.is_null()) {
         if name != TRUNCATE {
-            return Err(
-                Error::unsupported(format!("`{name}` is not supported by the model `{}`", model.id())).with_param(name),
-            );
+            return Err(unknown_field(name, model.id()));
         }
         let (fewest, most) = (model.fewest_tokens(), model.max_tokens());
         limit = match value.as_i64() {

@@ -18,6 +18,11 @@ pub(crate) fn invalid(param: impl AsRef<str>, problem: impl AsRef<str>) -> Error
     Error::invalid_request(format!("`{param}`: {problem}")).with_param(param)
 }
 
+/// A field that the model does not know. It may be one that would change the result, so it is not ignored.
+pub(crate) fn unknown_field(name: &str, id: &str) -> Error {
+    Error::unsupported(format!("`{name}` is not supported by the model `{id}`")).with_param(name)
+}
+
 /// A text of more tokens than the model can take.
 pub(crate) fn too_long(param: &str, tokens: usize, most: usize, id: &str) -> Error {
     Error::invalid_request(format!(

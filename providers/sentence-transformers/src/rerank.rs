@@ -6,7 +6,7 @@ use puna_api::{Error, RerankContentPart, RerankInput, RerankRequest, RerankRespo
 
 use crate::cross_encoder::CrossEncoder;
 use crate::encoder::Abandoned;
-use crate::error::{invalid, too_long};
+use crate::error::{invalid, too_long, unknown_field};
 use crate::job::Job;
 use crate::tokens::Encoded;
 
@@ -21,6 +21,9 @@ pub(crate) fn plan(
     }
     if request.max_num_results == Some(0) {
         return Err(invalid("max_num_results", "0 is below 1"));
+    }
+    if let Some((name, _)) = request.extra.iter().find(|(_, value)| !value.is_null()) {
+        return Err(unknown_field(name, model.id()));
     }
     let query = model.query(text(&request.query, || "query".to_owned())?)?;
     let mut texts = Vec::with_capacity(request.items.len());

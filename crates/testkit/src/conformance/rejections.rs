@@ -4,7 +4,7 @@ use puna_api::{Capability, Error, ErrorKind};
 use serde_json::{Value, json};
 
 use super::outcome::{Verdict, ensure, expect_error, expect_named, text};
-use super::subject::{HELLO, Subject, chat_body, completion_body, embeddings_body};
+use super::subject::{HELLO, REQUESTED_MODEL, Subject, chat_body, completion_body, embeddings_body};
 use super::trial::{Need, Trial, trial};
 use crate::host::context;
 
@@ -30,6 +30,12 @@ pub(super) fn trials() -> Vec<Trial> {
             "rejections",
             an_unknown_field_of_embeddings_is_refused_by_name,
             Need::Can(Capability::Embeddings),
+            Need::Inline
+        ),
+        trial!(
+            "rejections",
+            an_unknown_field_of_a_ranking_is_refused_by_name,
+            Need::Rerank,
             Need::Inline
         ),
         trial!(
@@ -202,6 +208,12 @@ async fn an_unknown_field_of_embeddings_is_refused_by_name(subject: Subject) -> 
         .embed(&embeddings_body(json!(HELLO), json!({ UNKNOWN: 1 })))
         .await;
     expect_named(outcome, REFUSED, UNKNOWN, "embeddings with an unknown field")
+}
+
+async fn an_unknown_field_of_a_ranking_is_refused_by_name(subject: Subject) -> Verdict {
+    let body = json!({ "model": REQUESTED_MODEL, "query": HELLO, "items": [HELLO], UNKNOWN: 1 });
+    let outcome = subject.rerank(subject.rerank_model(), &body).await;
+    expect_named(outcome, REFUSED, UNKNOWN, "a ranking with an unknown field")
 }
 
 async fn an_unknown_content_part_is_refused_by_name(subject: Subject) -> Verdict {

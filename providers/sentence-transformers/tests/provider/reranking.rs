@@ -61,3 +61,16 @@ async fn long_documents_are_cut_or_refused() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn a_field_that_is_not_known_is_refused_by_name() {
+    let local = Local::start(json!({})).await.unwrap();
+    let mut request = json!({"query": "llama", "items": ["llama"], "instruction": null});
+    assert_eq!(local.rerank(RERANK, &request).await.unwrap().data.len(), 1);
+    request["instruction"] = "find mountains".into();
+    let error = local.rerank(RERANK, &request).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.param()),
+        (ErrorKind::Unsupported, Some("instruction"))
+    );
+}

@@ -216,6 +216,9 @@ impl Inference for Provider {
 #[async_trait]
 impl Rerank for Provider {
     async fn rerank(&self, _: &RequestContext, request: RerankTask) -> Result<RerankResponse> {
+        if !self.has(Defect::TakesUnknownFields) {
+            known(request.body.raw())?;
+        }
         let body: Value = serde_json::from_slice(request.body.raw().unwrap()).unwrap();
         let text = |input: &Value| input["text"].as_str().or(input.as_str()).map(str::to_owned);
         let items = body["items"].as_array().unwrap();

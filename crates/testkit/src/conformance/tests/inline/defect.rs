@@ -291,6 +291,7 @@ impl Defect {
                 "rejections::an_unknown_field_is_refused_by_name",
                 "rejections::an_unknown_field_of_a_completion_is_refused_by_name",
                 "rejections::an_unknown_field_of_embeddings_is_refused_by_name",
+                "rejections::an_unknown_field_of_a_ranking_is_refused_by_name",
                 "rejections::an_unknown_content_part_is_refused_by_name",
                 "rejections::audio_is_given_or_refused_by_name",
                 "rejections::legacy_functions_are_called_or_refused_by_name",
