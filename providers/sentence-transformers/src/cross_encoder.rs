@@ -73,6 +73,7 @@ impl CrossEncoder {
     pub(crate) fn try_out(&self) -> Result<()> {
         let query = self.query("Hello!")?;
         if let Encoded::Tokens(tokens) = self.pair(query, "Hello!", Limit::Truncate(self.parts.max_tokens))? {
+            self.check_ids(&tokens.ids, "tokenizer.json")?;
             self.compute(&[&tokens], &|| false)?;
         }
         Ok(())
@@ -102,6 +103,11 @@ impl CrossEncoder {
     pub(crate) fn pair(&self, query: Bare, document: &str, limit: Limit) -> Result<Encoded> {
         let document = self.parts.tokenizer.bare(document)?;
         self.parts.tokenizer.finish(query, Some(document), limit)
+    }
+
+    /// Fails when a token is none of the model's.
+    pub(crate) fn check_ids(&self, ids: &[u32], param: &str) -> Result<()> {
+        self.parts.check_ids(ids, param)
     }
 
     fn scores(&self, texts: &[&Tokens], abandoned: Abandoned<'_>) -> candle_core::Result<Vec<f32>> {

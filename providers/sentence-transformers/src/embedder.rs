@@ -113,17 +113,7 @@ impl Embedder {
 
     /// Fails when a token is none of the model's.
     pub(crate) fn check_ids(&self, ids: &[u32], param: &str) -> Result<()> {
-        let count = self.parts.settings.vocabulary_size;
-        match ids.iter().position(|id| *id as usize >= count) {
-            None => Ok(()),
-            Some(place) => Err(error::invalid(
-                param,
-                format!(
-                    "token {place} is {}, and the model `{}` has {count} tokens; those of another tokenizer mean nothing to it",
-                    ids[place], self.parts.id
-                ),
-            )),
-        }
+        self.parts.check_ids(ids, param)
     }
 
     fn vectors(&self, texts: &[&Tokens], abandoned: Abandoned<'_>) -> candle_core::Result<Vec<Vec<f32>>> {

@@ -140,7 +140,6 @@ fn texts(input: &TextInput, model: &Embedder, limit: Limit, abandoned: Abandoned
         }
         match model.encode(text, limit)? {
             Encoded::Tokens(tokens) => {
-                // A tokenizer can have tokens that the model was never made for.
                 model.check_ids(&tokens.ids, &param)?;
                 Ok(tokens)
             }

@@ -43,6 +43,21 @@ impl Parts {
             TooLong::Truncate => Limit::Truncate(self.max_tokens),
         }
     }
+
+    /// Fails when a token is none of the model's. A tokenizer can have tokens that the model was never made for.
+    pub(crate) fn check_ids(&self, ids: &[u32], param: &str) -> Result<()> {
+        let count = self.settings.vocabulary_size;
+        match ids.iter().position(|id| *id as usize >= count) {
+            None => Ok(()),
+            Some(place) => Err(error::invalid(
+                param,
+                format!(
+                    "token {place} is {}, and the model `{}` has {count} tokens; those of another tokenizer mean nothing to it",
+                    ids[place], self.id
+                ),
+            )),
+        }
+    }
 }
 
 /// Loads a model, and tries it out on a text, so that one that cannot work is found out now. Takes seconds for a large one.

@@ -26,6 +26,7 @@ pub(crate) fn plan(
         return Err(unknown_field(name, model.id()));
     }
     let query = model.query(text(&request.query, || "query".to_owned())?)?;
+    model.check_ids(query.ids(), "query")?;
     let mut texts = Vec::with_capacity(request.items.len());
     for (index, item) in request.items.iter().enumerate() {
         if abandoned() {
@@ -33,7 +34,10 @@ pub(crate) fn plan(
         }
         let place = || format!("items[{index}]");
         match model.pair(query.clone(), text(item, place)?, model.limit())? {
-            Encoded::Tokens(tokens) => texts.push(tokens),
+            Encoded::Tokens(tokens) => {
+                model.check_ids(&tokens.ids, &place())?;
+                texts.push(tokens);
+            }
             Encoded::TooMany(count) => {
                 let param = place();
                 let together = format!("{param} with the query");

@@ -43,6 +43,13 @@ pub(crate) struct TextTokenizer {
 #[derive(Clone)]
 pub(crate) struct Bare(Encoding);
 
+impl Bare {
+    /// The numbers of the tokens.
+    pub(crate) fn ids(&self) -> &[u32] {
+        self.0.get_ids()
+    }
+}
+
 impl TextTokenizer {
     /// Reads `tokenizer.json`. `token_types` is how many types of tokens the model knows.
     pub(crate) fn read(folder: &Folder, lower_case: bool, token_types: usize) -> std::result::Result<Self, Fault> {

@@ -243,3 +243,31 @@ async fn a_model_of_the_hub_is_what_was_pulled() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn tokens_that_the_model_was_not_made_for_are_named() {
+    let model = copy("bert-rerank");
+    change(&model.path().join("tokenizer.json"), |tokenizer| {
+        let mut token = tokenizer["added_tokens"][0].clone();
+        token["id"] = json!(1_000_000);
+        token["content"] = json!("<later>");
+        tokenizer["added_tokens"].as_array_mut().unwrap().push(token);
+    });
+    let local = Local::start(json!({"models": [{"path": model.path(), "id": "m"}]}))
+        .await
+        .unwrap();
+    for (query, items, param) in [
+        ("llama", json!(["llama", "a <later> token"]), "items[1]"),
+        ("<later>", json!(["llama"]), "query"),
+    ] {
+        let error = local
+            .rerank("m", &json!({"query": query, "items": items}))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.kind(), error.param()),
+            (ErrorKind::InvalidRequest, Some(param)),
+            "{error}"
+        );
+    }
+}
