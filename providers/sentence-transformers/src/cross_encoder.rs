@@ -136,10 +136,6 @@ impl Model for CrossEncoder {
         }
         Err(error::failed("a score is not finite"))
     }
-
-    fn max_batch_tokens(&self) -> usize {
-        self.parts.max_batch_tokens
-    }
 }
 
 /// How many labels the model tells apart; two where its file does not say.

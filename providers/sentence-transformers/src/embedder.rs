@@ -140,10 +140,6 @@ impl Model for Embedder {
         }
         Err(error::failed("a vector holds numbers that are not finite"))
     }
-
-    fn max_batch_tokens(&self) -> usize {
-        self.parts.max_batch_tokens
-    }
 }
 
 fn rows(vectors: &Tensor) -> candle_core::Result<Vec<Vec<f32>>> {

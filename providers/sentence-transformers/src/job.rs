@@ -17,9 +17,6 @@ pub(crate) trait Model: Send + Sync + 'static {
 
     /// Computes a batch, in its order.
     fn compute(&self, texts: &[&Tokens], abandoned: Abandoned<'_>) -> Result<Vec<Self::Output>>;
-
-    /// How many tokens a batch may have, filling included.
-    fn max_batch_tokens(&self) -> usize;
 }
 
 /// The work of one request.
@@ -31,11 +28,10 @@ pub(crate) struct Job<M: Model> {
 }
 
 impl<M: Model> Job<M> {
-    /// Cuts texts into batches, the longest first.
+    /// The work of these texts, which is still to be cut into batches.
     pub(crate) fn new(model: Arc<M>, texts: Vec<Tokens>) -> Self {
-        let lengths: Vec<usize> = texts.iter().map(|text| text.ids.len()).collect();
         Self {
-            batches: batches(&lengths, model.max_batch_tokens()),
+            batches: VecDeque::new(),
             outputs: texts.iter().map(|_| None).collect(),
             model,
             texts,
@@ -45,6 +41,12 @@ impl<M: Model> Job<M> {
     /// How many tokens there are, filling left out.
     pub(crate) fn tokens(&self) -> u64 {
         self.texts.iter().map(|text| text.ids.len() as u64).sum()
+    }
+
+    /// Cuts the texts into batches of at most so many tokens, filling included, the longest texts first.
+    fn cut(&mut self, max_batch_tokens: usize) {
+        let lengths: Vec<usize> = self.texts.iter().map(|text| text.ids.len()).collect();
+        self.batches = batches(&lengths, max_batch_tokens);
     }
 
     /// Computes the next batch, if one is left.
@@ -80,9 +82,11 @@ pub(crate) async fn work<M: Model, P: Send + 'static>(
     plan: impl FnOnce(Abandoned<'_>) -> Result<(Job<M>, P)> + Send + 'static,
 ) -> Result<(Vec<M::Output>, P)> {
     let turn = workers.first_turn().await?;
+    let max_batch_tokens = workers.max_batch_tokens();
     let (mut job, beside) = workers
         .run(turn, move |abandoned| {
             let (mut job, beside) = plan(abandoned)?;
+            job.cut(max_batch_tokens);
             job.step(abandoned)?;
             Ok((job, beside))
         })

@@ -32,7 +32,6 @@ pub(crate) struct Parts {
     pub(crate) settings: EncoderSettings,
     pub(crate) max_tokens: usize,
     pub(crate) too_long: Option<TooLong>,
-    pub(crate) max_batch_tokens: usize,
 }
 
 impl Parts {
@@ -61,12 +60,12 @@ impl Parts {
 }
 
 /// Loads a model, and tries it out on a text, so that one that cannot work is found out now. Takes seconds for a large one.
-pub(crate) fn load(model: &LocalModel, path: &Path, max_batch_tokens: usize) -> Result<Loaded> {
+pub(crate) fn load(model: &LocalModel, path: &Path) -> Result<Loaded> {
     let id = model.id();
-    load_here(model, path, max_batch_tokens).map_err(|fault| error::load(&id, &fault))
+    load_here(model, path).map_err(|fault| error::load(&id, &fault))
 }
 
-fn load_here(model: &LocalModel, path: &Path, max_batch_tokens: usize) -> Result<Loaded, Fault> {
+fn load_here(model: &LocalModel, path: &Path) -> Result<Loaded, Fault> {
     let folder = Folder::open(path)?;
     let modules = Modules::read(&folder)?;
     let transformer = modules.transformer();
@@ -93,7 +92,6 @@ fn load_here(model: &LocalModel, path: &Path, max_batch_tokens: usize) -> Result
         max_tokens: model.max_sequence_length.map_or(most, |wanted| wanted.get().min(most)),
         settings,
         too_long: model.too_long,
-        max_batch_tokens,
     };
     if parts.max_tokens <= parts.tokenizer.marks(true) {
         return Err(format!("{} tokens leave no room for a text", parts.max_tokens));

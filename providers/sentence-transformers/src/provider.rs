@@ -44,7 +44,7 @@ impl Provider for SentenceTransformers {
         let workers = Workers::start(&config)?;
         let mut models = BTreeMap::new();
         for model in &config.models {
-            let loaded = load_aside(&workers, model, &config, &host).await?;
+            let loaded = load_aside(&workers, model, &host).await?;
             models.insert(model.id(), loaded);
         }
         let provider = Arc::new(Self { models, workers });
@@ -60,19 +60,12 @@ impl Provider for SentenceTransformers {
 }
 
 /// Loads a model on the threads that compute.
-async fn load_aside(
-    workers: &Workers,
-    model: &LocalModel,
-    config: &SentenceTransformersConfig,
-    host: &Host,
-) -> Result<Loaded> {
+async fn load_aside(workers: &Workers, model: &LocalModel, host: &Host) -> Result<Loaded> {
     let started = Instant::now();
     let source = Source::of(model, host)?;
-    let (task, max_batch_tokens) = (model.clone(), config.max_batch_tokens.get());
+    let task = model.clone();
     let turn = workers.another_turn().await?;
-    let loaded = workers
-        .run(turn, move |_| load(&task, &source.folder()?, max_batch_tokens))
-        .await?;
+    let loaded = workers.run(turn, move |_| load(&task, &source.folder()?)).await?;
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(model = model.id(), milliseconds, "loaded the model");
     Ok(loaded)

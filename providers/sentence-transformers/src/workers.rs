@@ -18,6 +18,7 @@ pub(crate) struct Workers {
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
     max_waiting: usize,
+    max_batch_tokens: usize,
 }
 
 /// Leave to compute, until it is dropped.
@@ -37,7 +38,13 @@ impl Workers {
             free: Arc::new(Semaphore::new(config.max_running.get())),
             waiting: AtomicUsize::new(0),
             max_waiting: config.max_waiting,
+            max_batch_tokens: config.max_batch_tokens.get(),
         })
+    }
+
+    /// How many tokens may be computed in one turn, filling included.
+    pub(crate) fn max_batch_tokens(&self) -> usize {
+        self.max_batch_tokens
     }
 
     /// Waits for the first turn of a request. Fails as rate limited when too many wait already. Who stops waiting has cost nothing.
