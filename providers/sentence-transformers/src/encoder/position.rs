@@ -51,9 +51,14 @@ impl RelativeBias {
 
     /// The bias of all pairs of so many tokens, `(1, heads, length, length)`.
     pub(super) fn of(&self, length: usize) -> Computed<Tensor> {
+        // The bucket goes by the distance alone: those of the last token, moved along, are those of every other.
+        let last = length.saturating_sub(1);
+        let by_distance: Vec<u32> = (0..last + length)
+            .map(|key| bucket(last, key, self.buckets) as u32)
+            .collect();
         let numbers: Vec<u32> = (0..length)
-            .flat_map(|query| (0..length).map(move |key| (query, key)))
-            .map(|(query, key)| bucket(query, key, self.buckets) as u32)
+            .flat_map(|query| &by_distance[last - query..][..length])
+            .copied()
             .collect();
         let numbers = Tensor::from_vec(numbers, length * length, self.table.device())?;
         self.table
