@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod context;
+mod device;
 mod error;
 mod host;
 mod inference;
@@ -13,6 +14,7 @@ mod secret;
 mod services;
 
 pub use context::{Principal, ProviderData, RequestContext, RequestContextBuilder};
+pub use device::Device;
 pub use error::{Error, ErrorKind, Result};
 pub use host::{Host, HostBuilder, Tasks};
 pub use inference::*;

@@ -61,27 +61,14 @@ impl Cache {
         &self.folder
     }
 
-    /// The folder with a model's files, from a name such as `hf:ORG/NAME` or `hf:ORG/NAME@REVISION`. Touches no network. Fails as not found
-    /// where the model was not pulled, and as an invalid request where the name is none.
-    pub fn find(&self, name: &str) -> Result<PathBuf> {
-        let name = name.parse()?;
-        self.commit(&name)
-            .map(|commit| self.snapshot(&name, &commit))
-            .filter(|snapshot| snapshot.is_dir())
-            .ok_or_else(|| {
-                Error::not_found(format!(
-                    "`{name}` is not in {}; get it with `puna model pull {name}`",
-                    self.folder.display()
-                ))
-                .with_code("model_not_pulled")
-            })
+    /// The folder with a model's files. Touches no network. Fails as not found where the model was not pulled.
+    pub fn find(&self, name: &ModelName) -> Result<PathBuf> {
+        self.pulled_commit(name).map(|commit| self.snapshot(name, &commit))
     }
 
     /// What is there of a model. Fails as [`find`](Self::find) does.
     pub fn show(&self, name: &ModelName) -> Result<CachedModel> {
-        let folder = self.find(&name.to_string())?;
-        let commit = folder.file_name().map(|name| name.to_string_lossy().into_owned());
-        self.describe(name, &commit.unwrap_or_default())
+        self.describe(name, &self.pulled_commit(name)?)
     }
 
     /// Everything that is there, by id and commit. Empty where the folder does not exist.
@@ -137,6 +124,19 @@ impl Cache {
             }
         }
         Ok(revisions)
+    }
+
+    /// The commit that a name stands for, which is here.
+    fn pulled_commit(&self, name: &ModelName) -> Result<String> {
+        self.commit(name)
+            .filter(|commit| self.snapshot(name, commit).is_dir())
+            .ok_or_else(|| {
+                Error::not_found(format!(
+                    "`{name}` is not in {}; get it with `puna model pull {name}`",
+                    self.folder.display()
+                ))
+                .with_code("model_not_pulled")
+            })
     }
 
     /// The commit that a name stands for, as far as is known here.
@@ -276,7 +276,7 @@ mod tests {
         let (folder, cache, name) = filled();
         let snapshot = folder.path().join("models--org--name/snapshots").join(COMMIT);
         for found in ["hf:org/name@refs/pr/1", &format!("hf:org/name@{COMMIT}")] {
-            assert_eq!(cache.find(found).unwrap(), snapshot);
+            assert_eq!(cache.find(&found.parse().unwrap()).unwrap(), snapshot);
         }
         assert_eq!(fs::read_to_string(snapshot.join("deep/er/x.json")).unwrap(), "hello\n");
         let shown = cache.show(&name).unwrap();
@@ -297,17 +297,16 @@ mod tests {
             "hf:org/other",
             &format!("hf:org/name@{}", COMMIT.replace('0', "f")),
         ] {
-            let error = cache.find(missing).unwrap_err();
+            let error = cache.find(&missing.parse().unwrap()).unwrap_err();
             assert_eq!(error.code(), Some("model_not_pulled"));
             assert!(
                 error.message().contains(&format!("puna model pull {missing}")),
                 "{error}"
             );
         }
-        assert!(cache.find("org/name").is_err());
         assert_eq!(Cache::new(folder.path().join("none")).models().unwrap(), []);
         // Whatever a reference holds, it leads to a commit's folder or nowhere.
         fs::write(folder.path().join("models--org--name/refs/main"), "../../..").unwrap();
-        assert!(cache.find("hf:org/name").is_err());
+        assert!(cache.find(&"hf:org/name".parse().unwrap()).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Names of models on the hub, and of the files in them.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use puna_api::{Error, Result};
@@ -19,7 +20,16 @@ pub struct ModelName {
     revision: Option<String>,
 }
 
+/// What a name begins with.
+const SCHEME: &str = "hf:";
+
 impl ModelName {
+    /// The name that stands for a path in a configuration; `None` where it is an ordinary path. Fails where it begins as a name and is none.
+    pub fn of_path(path: &Path) -> Result<Option<Self>> {
+        let name = path.to_str().filter(|path| path.starts_with(SCHEME));
+        name.map(str::parse).transpose()
+    }
+
     /// `ORG/NAME`.
     pub fn id(&self) -> &str {
         &self.id
@@ -57,7 +67,7 @@ impl FromStr for ModelName {
                 "`{shown}` {why}; write `hf:ORG/NAME` or `hf:ORG/NAME@REVISION`"
             ))
         };
-        let Some(rest) = text.strip_prefix("hf:") else {
+        let Some(rest) = text.strip_prefix(SCHEME) else {
             return Err(wrong("does not begin with `hf:`"));
         };
         let (id, revision) = match rest.split_once('@') {

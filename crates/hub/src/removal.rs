@@ -142,7 +142,7 @@ mod tests {
         let left = cache.models().unwrap();
         assert_eq!(left.len(), 1);
         assert_eq!((left[0].commit.as_str(), left[0].bytes()), (NEW, 17));
-        assert!(cache.find("hf:org/name@v1").is_err());
+        assert!(cache.find(&"hf:org/name@v1".parse().unwrap()).is_err());
 
         // The last commit takes everything along.
         let removed = cache.remove(&"hf:org/name@main".parse().unwrap()).unwrap();

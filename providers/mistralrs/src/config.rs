@@ -1,21 +1,17 @@
-use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use mistralrs::parse_isq_value;
+pub use puna_api::Device;
 use puna_api::{Error, Result};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use puna_hub::ModelName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The path, and the id, of the demo model, which comes with the provider.
 pub const DEMO_MODEL: &str = "puna/tiny";
-
-/// What the name of a model of the hub begins with.
-const HUB: &str = "hf:";
 
 /// Which models to load, and how much they may do at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -136,20 +132,6 @@ pub enum DType {
     F16,
 }
 
-/// A device to compute on. In a configuration: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Device {
-    /// The best one that the binary was built for.
-    #[default]
-    Auto,
-    /// The processor.
-    Cpu,
-    /// An NVIDIA GPU, by its number.
-    Cuda(usize),
-    /// An Apple GPU.
-    Metal,
-}
-
 impl Default for MistralrsConfig {
     fn default() -> Self {
         Self {
@@ -172,6 +154,9 @@ impl MistralrsConfig {
         for (index, model) in self.models.iter().enumerate() {
             if model.path.as_os_str().is_empty() {
                 return Err(Error::configuration("must not be empty").with_param(format!("models[{index}].path")));
+            }
+            if let Err(error) = model.hub_name() {
+                return Err(Error::configuration(error.message()).with_param(format!("models[{index}].path")));
             }
             let id = model.id();
             if id.is_empty() {
@@ -240,9 +225,9 @@ impl LocalModel {
         self.path == Path::new(DEMO_MODEL)
     }
 
-    /// The name of a model of the hub, such as `hf:ORG/NAME@REVISION`, if it is one.
-    pub(crate) fn hub_name(&self) -> Option<&str> {
-        self.path.to_str().filter(|path| path.starts_with(HUB))
+    /// The name of a model of the hub, such as `hf:ORG/NAME@REVISION`, if the path is one. Fails where it is a wrong one.
+    pub(crate) fn hub_name(&self) -> Result<Option<ModelName>> {
+        ModelName::of_path(&self.path)
     }
 
     /// The id that requests name the model by; empty when it has none and its path has no name.
@@ -251,9 +236,8 @@ impl LocalModel {
         if let Some(id) = self.id.as_ref().filter(|id| !id.is_empty()) {
             return id.clone();
         }
-        if let Some(name) = self.hub_name() {
-            let name = name.trim_start_matches(HUB);
-            return name.split('@').next().unwrap_or(name).to_owned();
+        if let Ok(Some(name)) = self.hub_name() {
+            return name.id().to_owned();
         }
         if self.is_demo() {
             return DEMO_MODEL.to_owned();
@@ -268,59 +252,6 @@ impl LocalModel {
             self.path.file_name()
         };
         name.unwrap_or_default().to_string_lossy().into_owned()
-    }
-}
-
-impl FromStr for Device {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let device = match text {
-            "auto" => Some(Self::Auto),
-            "cpu" => Some(Self::Cpu),
-            "cuda" => Some(Self::Cuda(0)),
-            "metal" => Some(Self::Metal),
-            other => other
-                .strip_prefix("cuda:")
-                .and_then(|number| number.parse().ok())
-                .map(Self::Cuda),
-        };
-        device.ok_or_else(|| format!("unknown device `{text}`, expected `auto`, `cpu`, `cuda`, `cuda:N` or `metal`"))
-    }
-}
-
-impl fmt::Display for Device {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => formatter.write_str("auto"),
-            Self::Cpu => formatter.write_str("cpu"),
-            Self::Cuda(number) => write!(formatter, "cuda:{number}"),
-            Self::Metal => formatter.write_str("metal"),
-        }
-    }
-}
-
-impl Serialize for Device {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Device {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for Device {
-    fn schema_name() -> Cow<'static, str> {
-        "Device".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^(auto|cpu|cuda(:[0-9]+)?|metal)$"})
     }
 }
 
@@ -409,6 +340,11 @@ mod tests {
                 "has no name to make an id of: /; set `id`",
             ),
             (
+                json!({"models": [{"path": "hf:org/a/b", "id": "x"}]}),
+                "models[0].path",
+                "`hf:org/a/b` names no model of the hub; write `hf:ORG/NAME` or `hf:ORG/NAME@REVISION`",
+            ),
+            (
                 json!({"models": [{"path": "a/x"}, {"path": "b/x"}]}),
                 "models[1].id",
                 "`x` is the id of an earlier model; each needs one of its own",
@@ -457,14 +393,5 @@ mod tests {
                 .to_string();
             assert!(error.contains(message), "{error}");
         }
-    }
-
-    #[test]
-    fn devices_read_and_write_alike() {
-        for text in ["auto", "cpu", "cuda:0", "cuda:3", "metal"] {
-            assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
-        }
-        assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
-        assert!("cuda:x".parse::<Device>().is_err());
     }
 }

@@ -102,7 +102,7 @@ impl EngineLoader {
         if model.is_demo() {
             return Ok(self.host.data_dir()?.join("puna-tiny"));
         }
-        let Some(name) = model.hub_name() else {
+        let Some(name) = model.hub_name()? else {
             return Ok(model.path.clone());
         };
         let cache = self.host.resource::<Cache>().ok_or_else(|| {
@@ -111,7 +111,7 @@ impl EngineLoader {
             ))
         })?;
         cache
-            .find(name)
+            .find(&name)
             .map_err(|cause| Error::configuration(cause.message()).with_source(cause))
     }
 

@@ -1,22 +1,17 @@
-use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use puna_api::{Error, Result};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use puna_api::{Device, Error, Result};
+use puna_hub::ModelName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The path, and the id, of the embedding model that comes with the provider.
 pub const DEMO_EMBEDDING_MODEL: &str = "puna/tiny-embed";
 
 /// The path, and the id, of the rerank model that comes with the provider.
 pub const DEMO_RERANK_MODEL: &str = "puna/tiny-rerank";
-
-/// What the name of a model of the hub begins with.
-const HUB: &str = "hf:";
 
 /// Which models to load, and how much they may do at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -105,20 +100,6 @@ pub enum DType {
     F16,
 }
 
-/// A device to compute on. In a configuration: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Device {
-    /// The best one that the binary was built for.
-    #[default]
-    Auto,
-    /// The processor.
-    Cpu,
-    /// An NVIDIA GPU, by its number.
-    Cuda(usize),
-    /// An Apple GPU.
-    Metal,
-}
-
 /// A model that comes with the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Demo {
@@ -149,6 +130,9 @@ impl SentenceTransformersConfig {
         for (index, model) in self.models.iter().enumerate() {
             if model.path.as_os_str().is_empty() {
                 return Err(Error::configuration("must not be empty").with_param(format!("models[{index}].path")));
+            }
+            if let Err(error) = model.hub_name() {
+                return Err(Error::configuration(error.message()).with_param(format!("models[{index}].path")));
             }
             let id = model.id();
             if id.is_empty() {
@@ -185,9 +169,9 @@ impl LocalModel {
         (self.path == Path::new(DEMO_RERANK_MODEL)).then_some(Demo::Rerank)
     }
 
-    /// The name of a model of the hub, such as `hf:ORG/NAME@REVISION`, if it is one.
-    pub(crate) fn hub_name(&self) -> Option<&str> {
-        self.path.to_str().filter(|path| path.starts_with(HUB))
+    /// The name of a model of the hub, such as `hf:ORG/NAME@REVISION`, if the path is one. Fails where it is a wrong one.
+    pub(crate) fn hub_name(&self) -> Result<Option<ModelName>> {
+        ModelName::of_path(&self.path)
     }
 
     /// The id that requests name the model by; empty when it has none and its path has no name.
@@ -196,68 +180,14 @@ impl LocalModel {
         if let Some(id) = self.id.as_ref().filter(|id| !id.is_empty()) {
             return id.clone();
         }
-        if let Some(name) = self.hub_name() {
-            let name = name.trim_start_matches(HUB);
-            return name.split('@').next().unwrap_or(name).to_owned();
+        if let Ok(Some(name)) = self.hub_name() {
+            return name.id().to_owned();
         }
         match self.demo() {
             Some(Demo::Embedding) => DEMO_EMBEDDING_MODEL.to_owned(),
             Some(Demo::Rerank) => DEMO_RERANK_MODEL.to_owned(),
             None => self.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         }
-    }
-}
-
-impl FromStr for Device {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let device = match text {
-            "auto" => Some(Self::Auto),
-            "cpu" => Some(Self::Cpu),
-            "cuda" => Some(Self::Cuda(0)),
-            "metal" => Some(Self::Metal),
-            other => other
-                .strip_prefix("cuda:")
-                .and_then(|number| number.parse().ok())
-                .map(Self::Cuda),
-        };
-        device.ok_or_else(|| format!("unknown device `{text}`, expected `auto`, `cpu`, `cuda`, `cuda:N` or `metal`"))
-    }
-}
-
-impl fmt::Display for Device {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => formatter.write_str("auto"),
-            Self::Cpu => formatter.write_str("cpu"),
-            Self::Cuda(number) => write!(formatter, "cuda:{number}"),
-            Self::Metal => formatter.write_str("metal"),
-        }
-    }
-}
-
-impl Serialize for Device {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Device {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for Device {
-    fn schema_name() -> Cow<'static, str> {
-        "Device".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^(auto|cpu|cuda(:[0-9]+)?|metal)$"})
     }
 }
 
@@ -328,6 +258,11 @@ mod tests {
             (json!([{"path": ""}]), "models[0].path", "must not be empty"),
             (json!([{"path": "/"}]), "models[0].path", "set `id`"),
             (
+                json!([{"path": "/a/x"}, {"path": "hf:org/a/b", "id": "x"}]),
+                "models[1].path",
+                "`hf:org/a/b` names no model of the hub",
+            ),
+            (
                 json!([{"path": "/a/x"}, {"path": "/b/x"}]),
                 "models[1].id",
                 "each needs one of its own",
@@ -338,14 +273,5 @@ mod tests {
             assert_eq!(error.param(), Some(param));
             assert!(error.message().contains(message), "{}", error.message());
         }
-    }
-
-    #[test]
-    fn devices_are_read_and_written() {
-        for text in ["auto", "cpu", "cuda:3", "metal"] {
-            assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
-        }
-        assert_eq!("cuda".parse::<Device>().unwrap(), Device::Cuda(0));
-        assert!("gpu".parse::<Device>().unwrap_err().contains("`cuda:N`"));
     }
 }

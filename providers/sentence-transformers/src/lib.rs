@@ -18,9 +18,7 @@ mod tokens;
 mod weights;
 mod workers;
 
-pub use config::{
-    DEMO_EMBEDDING_MODEL, DEMO_RERANK_MODEL, DType, Device, LocalModel, SentenceTransformersConfig, TooLong,
-};
+pub use config::{DEMO_EMBEDDING_MODEL, DEMO_RERANK_MODEL, DType, LocalModel, SentenceTransformersConfig, TooLong};
 pub use provider::SentenceTransformers;
 
 puna_api::register_provider!(SentenceTransformers);

@@ -127,13 +127,13 @@ fn cause(error: &puna_api::Error) -> Fault {
         .to_owned()
 }
 
-fn device(device: config::Device) -> Result<Device, Fault> {
+fn device(device: puna_api::Device) -> Result<Device, Fault> {
     let found = match device {
-        config::Device::Auto if cfg!(feature = "cuda") => Device::new_cuda(0).or(Ok(Device::Cpu)),
-        config::Device::Auto if cfg!(feature = "metal") => Device::new_metal(0).or(Ok(Device::Cpu)),
-        config::Device::Auto | config::Device::Cpu => Ok(Device::Cpu),
-        config::Device::Cuda(number) => Device::new_cuda(number),
-        config::Device::Metal => Device::new_metal(0),
+        puna_api::Device::Auto if cfg!(feature = "cuda") => Device::new_cuda(0).or(Ok(Device::Cpu)),
+        puna_api::Device::Auto if cfg!(feature = "metal") => Device::new_metal(0).or(Ok(Device::Cpu)),
+        puna_api::Device::Auto | puna_api::Device::Cpu => Ok(Device::Cpu),
+        puna_api::Device::Cuda(number) => Device::new_cuda(number),
+        puna_api::Device::Metal => Device::new_metal(0),
     };
     found.map_err(|cause: candle_core::Error| format!("the device `{device}` cannot be used: {cause}"))
 }

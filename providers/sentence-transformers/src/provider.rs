@@ -10,7 +10,7 @@ use puna_api::{
     Model, ModelType, Models, Provider, ProviderModel, RequestContext, Rerank, RerankResponse, RerankTask, Result,
     Services,
 };
-use puna_hub::Cache;
+use puna_hub::{Cache, ModelName};
 use serde_json::{Map, json};
 
 use crate::config::{Demo, LocalModel, SentenceTransformersConfig};
@@ -75,7 +75,7 @@ async fn load_aside(workers: &Workers, model: &LocalModel, host: &Host) -> Resul
 enum Source {
     Folder(PathBuf),
     /// A model of the hub, by its name.
-    Hub(Arc<Cache>, String),
+    Hub(Arc<Cache>, ModelName),
     /// A demo model, which is made in the provider's data folder unless it is there.
     Demo(Demo, PathBuf),
 }
@@ -85,7 +85,7 @@ impl Source {
         if let Some(demo) = model.demo() {
             return Ok(Self::Demo(demo, host.data_dir()?.to_owned()));
         }
-        let Some(name) = model.hub_name() else {
+        let Some(name) = model.hub_name()? else {
             return Ok(Self::Folder(model.path.clone()));
         };
         let cache = host.resource::<Cache>().ok_or_else(|| {
@@ -93,7 +93,7 @@ impl Source {
                 "the model `{name}` cannot be found: this server has no cache of models"
             ))
         })?;
-        Ok(Self::Hub(cache, name.to_owned()))
+        Ok(Self::Hub(cache, name))
     }
 
     fn folder(self) -> Result<PathBuf> {

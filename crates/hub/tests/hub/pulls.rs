@@ -51,7 +51,7 @@ async fn a_model_lies_where_python_would_have_put_it() {
     assert_eq!(fs::read_to_string(repository.join("refs/main")).unwrap(), COMMIT);
     assert_eq!(fs::read_dir(repository.join("blobs")).unwrap().count(), 3);
     assert!(leftovers(folder.path()).is_empty());
-    assert_eq!(Cache::new(folder.path()).find("hf:org/name").unwrap(), pulled.folder);
+    assert_eq!(Cache::new(folder.path()).find(&request().name).unwrap(), pulled.folder);
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn what_an_interrupted_run_left_is_used_by_the_next() {
     assert_eq!(leftovers(folder.path()).len(), 1);
     // A model that is not whole is not found.
     for name in ["hf:org/name", &format!("hf:org/name@{COMMIT}")] {
-        assert!(Cache::new(folder.path()).find(name).is_err());
+        assert!(Cache::new(folder.path()).find(&name.parse().unwrap()).is_err());
     }
 
     hub.change(|script| script.breaks.clear());

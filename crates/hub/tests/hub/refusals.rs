@@ -30,7 +30,7 @@ async fn wrong_bytes_are_removed_and_named() {
                 "the small files alone are right"
             );
         }
-        assert!(Cache::new(folder.path()).find("hf:org/name").is_err());
+        assert!(Cache::new(folder.path()).find(&request().name).is_err());
     }
 }
 
@@ -46,7 +46,7 @@ async fn more_or_fewer_bytes_than_announced_are_refused() {
             error.message().contains("another size of `model.safetensors`"),
             "{error}"
         );
-        assert!(Cache::new(folder.path()).find("hf:org/name").is_err());
+        assert!(Cache::new(folder.path()).find(&request().name).is_err());
     }
 }
 
