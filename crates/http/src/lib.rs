@@ -8,6 +8,7 @@ mod connection;
 mod egress;
 mod error;
 mod headers;
+mod image;
 mod network;
 mod pool;
 mod proxy;
@@ -19,6 +20,7 @@ pub use body::Body;
 pub use client::{Client, ClientSettings, Endpoint, Request};
 pub use egress::EgressPolicy;
 pub use headers::{RequestHeaders, is_managed};
+pub use image::{FetchLimits, FetchedImage, fetch_image, is_web_url};
 pub use network::{
     NetworkConfig, ProxyConfig, TimeoutConfig, TimeoutParts, Timeouts, TlsConfig, TlsVerify, TlsVersion,
 };

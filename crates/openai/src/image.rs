@@ -7,9 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::future::try_join_all;
-use http::{HeaderName, HeaderValue, Method, Uri, header};
-use puna_api::{Error, ErrorKind, Result};
-use puna_http::{Body, Client, EgressPolicy, Request};
+use puna_api::{Error, Result};
+use puna_http::{Client, EgressPolicy, FetchLimits, FetchedImage, fetch_image, is_web_url};
 use serde_json::Value;
 
 /// The most images that are fetched for one request.
@@ -104,67 +103,12 @@ fn images(messages: &Value) -> impl Iterator<Item = (usize, usize, &Value)> {
     })
 }
 
-fn is_web_url(url: &str) -> bool {
-    let scheme = url.split(':').next().unwrap_or_default();
-    scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
-}
-
 /// Fetches an image as a data URL.
 async fn fetch(client: &Client, egress: &Arc<EgressPolicy>, url: &str, deadline: Instant) -> Result<String> {
-    // The client sees no more than that it did not work: why not would tell it about the network that the server stands in.
-    let failed = |why: &str| Error::invalid_request(format!("the image could not be fetched: {why}"));
-    let uri: Uri = url.parse().map_err(|_| failed("its URL is not a URL"))?;
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return Err(failed("its URL is not absolute"));
+    let limits = FetchLimits {
+        bytes: MAX_BYTES,
+        deadline,
     };
-    let client = client.for_untrusted_url(&format!("{scheme}://{authority}"), Arc::clone(egress))?;
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut headers = client.headers().clone();
-    headers.set(header::ACCEPT, HeaderValue::from_static("image/*"));
-    headers.set(
-        HeaderName::from_static("sec-fetch-dest"),
-        HeaderValue::from_static("image"),
-    );
-    let request = Request {
-        method: Method::GET,
-        endpoint: client.endpoint_at(path).map_err(|_| failed("its URL is not a URL"))?,
-        headers,
-        body: Body::empty(),
-        deadline: Some(deadline),
-    };
-    let hide = |error: Error| match error.kind() {
-        ErrorKind::PermissionDenied => error,
-        ErrorKind::Timeout => failed("its server took too long").with_source(error),
-        _ => failed("its server could not be reached").with_source(error),
-    };
-    let response = client.send(request).await.map_err(hide)?;
-    match response.status.as_u16() {
-        200 => {}
-        300..=399 => return Err(failed("its server redirects elsewhere, which is not followed")),
-        status => return Err(failed(&format!("its server answered with status {status}"))),
-    }
-    let media_type = response
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .map(str::trim)
-        .filter(|media_type| is_image(media_type))
-        .ok_or_else(|| failed("its server sent something that is not an image"))?
-        .to_owned();
-    let too_large = || Error::too_large(format!("the image is larger than {MAX_BYTES} bytes"));
-    let bytes = response.body.bytes_up_to(MAX_BYTES + 1).await.map_err(hide)?;
-    if bytes.len() > MAX_BYTES {
-        return Err(too_large());
-    }
+    let FetchedImage { media_type, bytes } = fetch_image(client, egress, url, limits).await?;
     Ok(format!("data:{media_type};base64,{}", STANDARD.encode(bytes)))
-}
-
-fn is_image(media_type: &str) -> bool {
-    media_type.strip_prefix("image/").is_some_and(|subtype| {
-        !subtype.is_empty()
-            && subtype
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b".+-_".contains(&byte))
-    })
 }
