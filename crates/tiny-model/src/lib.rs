@@ -13,6 +13,7 @@ mod shape;
 mod split;
 mod tokenizer;
 pub mod training;
+mod vision;
 mod weights;
 mod write;
 
@@ -22,6 +23,7 @@ pub use error::Error;
 pub use evaluation::{Score, evaluate};
 pub use gguf::gguf;
 pub use shape::{CONTEXT_LENGTH, TRAINED_LENGTH, VOCABULARY_SIZE};
+pub use vision::{IMAGE_TOKENS, VISION_CONTEXT_LENGTH, write_gemma3};
 pub use write::{GGUF_FILE, write, write_gguf};
 
 #[cfg(test)]
