@@ -401,7 +401,9 @@ async fn takes_an_image(subject: Subject) -> Verdict {
         { "type": "text", "text": "What is on it?" },
         { "type": "image_url", "image_url": { "url": PIXEL } },
     ] }]);
-    let answer = subject.chat(&chat_body("", json!({ "messages": messages }))).await?;
+    let answer = subject
+        .chat_about_images(&chat_body("", json!({ "messages": messages })))
+        .await?;
     text(&answer)?;
     Ok(())
 }

@@ -24,7 +24,7 @@ pub(super) struct Subject {
     inference: Arc<dyn Inference>,
     pub(super) host: TestHost,
     stub: Option<StubUpstream>,
-    models: [Option<String>; 2],
+    models: [Option<String>; 3],
     rerank_model: Option<String>,
     capabilities: puna_api::Capabilities,
     place: Arc<Place>,
@@ -59,6 +59,7 @@ impl Subject {
             models: [
                 place.chat_model().map(str::to_owned),
                 place.embedding_model().map(str::to_owned),
+                place.vision_model().map(str::to_owned),
             ],
             rerank_model: place.rerank_model().map(str::to_owned),
             capabilities: place.capabilities(),
@@ -123,6 +124,17 @@ impl Subject {
             .iter()
             .chain([&self.rerank_model])
             .filter_map(Option::as_deref)
+    }
+
+    /// Asks the model that looks at images for a whole chat completion.
+    pub(super) async fn chat_about_images(&self, body: &Value) -> Result<Value> {
+        let model = model(self.models[2].as_deref().unwrap_or("absent"), ModelType::Llm);
+        shown(
+            &self
+                .inference
+                .chat_completion(&context(), request(model, body.to_string()))
+                .await?,
+        )
     }
 
     /// Asks for a whole chat completion.

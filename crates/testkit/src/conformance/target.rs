@@ -57,6 +57,7 @@ enum Setup {
 #[derive(Debug, Clone, Default)]
 struct NamedModels {
     chat: Option<String>,
+    vision: Option<String>,
     embedding: Option<String>,
     rerank: Option<String>,
 }
@@ -95,6 +96,7 @@ impl Target {
     ) -> Self {
         let models = NamedModels {
             chat: Some(StubUpstream::CHAT_MODEL.to_owned()),
+            vision: None,
             embedding: Some(StubUpstream::EMBEDDING_MODEL.to_owned()),
             rerank: None,
         };
@@ -129,6 +131,13 @@ impl Target {
     #[must_use]
     pub fn chat_model(mut self, provider_model_id: &str) -> Self {
         self.models.chat = Some(provider_model_id.to_owned());
+        self
+    }
+
+    /// The provider's id of a model for chats that looks at images, where the one of [`chat_model`](Self::chat_model) does not.
+    #[must_use]
+    pub fn vision_model(mut self, provider_model_id: &str) -> Self {
+        self.models.vision = Some(provider_model_id.to_owned());
         self
     }
 
@@ -354,6 +363,10 @@ impl Place {
         self.models.chat.as_deref()
     }
 
+    pub(super) fn vision_model(&self) -> Option<&str> {
+        self.models.vision.as_deref().or(self.chat_model())
+    }
+
     pub(super) fn embedding_model(&self) -> Option<&str> {
         self.models.embedding.as_deref()
     }
@@ -442,6 +455,7 @@ fn live_place(target: &Arc<Target>, live: Live) -> Result<Place, Absent> {
     let named = |variable: Option<&'static str>| variable.and_then(live_setting);
     let models = NamedModels {
         chat: named(live.chat_model),
+        vision: None,
         embedding: named(live.embedding_model),
         rerank: named(live.rerank_model),
     };
