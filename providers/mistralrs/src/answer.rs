@@ -78,6 +78,8 @@ pub(crate) enum Said {
 pub(crate) struct Finished {
     /// Why it ends.
     pub(crate) reason: FinishReason,
+    /// The tokens of the prompt, where images make them other than they were.
+    pub(crate) prompt_tokens: Option<u64>,
     /// The tokens that it took.
     pub(crate) tokens: u64,
     /// Those of them that were spent on thinking.
@@ -125,7 +127,8 @@ fn answer(
             for (said, tokens) in said {
                 yield (index, AnswerEvent::Said(said, tokens));
             }
-            if let Some(finished) = finished {
+            if let Some(mut finished) = finished {
+                finished.prompt_tokens = generation.as_ref().and_then(Generation::prompt_tokens);
                 // The engine may be at the next token, which nobody needs.
                 if let Some(generation) = generation {
                     generation.finish();
@@ -258,6 +261,7 @@ impl Reader {
             said,
             finished: Some(Finished {
                 reason,
+                prompt_tokens: None,
                 tokens: self.tokens,
                 reasoning_tokens: self.reasoning_tokens,
                 last: self.ledger.take(),

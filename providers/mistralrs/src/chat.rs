@@ -2,6 +2,7 @@
 
 use async_stream::try_stream;
 use futures::{Stream, StreamExt};
+use image::DynamicImage;
 use puna_api::{
     ChatCompletion, ChatCompletionChoice, ChatCompletionChunk, ChatCompletionChunkChoice, ChatCompletionDelta,
     ChatCompletionMessage, ChatCompletionRequest, ChatTool, CompletionTokensDetails, CompletionUsage, Error,
@@ -55,13 +56,20 @@ impl Heading {
     }
 }
 
-/// Checks a request and turns it into jobs for the engine. `model` is the id that the client used.
-pub(crate) fn plan(request: &ChatCompletionRequest, model: &str, is_stream: bool, engine: &Engine) -> Result<Plan> {
+/// Checks a request and turns it into jobs for the engine. `images` are those that its messages name, and `model` is the id that the
+/// client used.
+pub(crate) fn plan(
+    request: &ChatCompletionRequest,
+    images: Vec<DynamicImage>,
+    model: &str,
+    is_stream: bool,
+    engine: &Engine,
+) -> Result<Plan> {
     refuse_what_is_not_done(request, engine)?;
     request::stream_options(request.stream_options.as_ref(), is_stream)?;
     let offered = offered_tools(request)?;
     let conversation = Conversation {
-        messages: messages::messages(&request.messages)?,
+        messages: messages::messages(&request.messages, engine.vision())?,
         tools: offered.definitions,
         variables: variables(request)?,
     };
@@ -78,6 +86,9 @@ pub(crate) fn plan(request: &ChatCompletionRequest, model: &str, is_stream: bool
     if prompt.is_empty() {
         return Err(Error::invalid_request("the messages make an empty prompt").with_param("messages"));
     }
+    let length = prompt.len() + engine.tokens_of_images(images.len());
+    request::check_length(length, "messages", engine)?;
+    let sight = engine.sight(&text, &prompt, images)?;
     let thinking = if template.thinks() {
         Thinking::after(&text)
     } else {
@@ -89,8 +100,9 @@ pub(crate) fn plan(request: &ChatCompletionRequest, model: &str, is_stream: bool
         "max_tokens"
     };
     let generation = GenerationRequest {
-        max_tokens: request::max_tokens(request.token_limit(), limit, prompt.len(), engine)?,
+        max_tokens: request::max_tokens(request.token_limit(), limit, length, engine)?,
         prompt: prompt.into(),
+        sight,
         choice: 0,
         sampling: request::sampling(&sampling_fields(request), engine)?,
         held: held(request, offered.calls, thinking, engine)?,
@@ -343,6 +355,7 @@ impl UsageCounter {
     }
 
     fn add(&mut self, finished: &Finished) {
+        self.prompt = finished.prompt_tokens.unwrap_or(self.prompt);
         self.completion += finished.tokens;
         if let Some(reasoning) = &mut self.reasoning {
             *reasoning += finished.reasoning_tokens;

@@ -9,6 +9,11 @@ use serde_json::Value;
 
 mod gguf;
 mod safetensors;
+mod vision;
+
+#[cfg(test)]
+pub(crate) use vision::ImageSize;
+pub(crate) use vision::Vision;
 
 /// A size in a configuration above this would have the engine take all memory; the largest models are far below.
 const LARGEST_SIZE: f64 = (1_u64 << 24) as f64;
@@ -31,7 +36,7 @@ const SIZES: [&str; 10] = [
 const PICKLES: [&str; 5] = ["bin", "pt", "pth", "pkl", "ckpt"];
 
 /// A model's files, complete and sound as far as names and headers tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Checkpoint {
     /// Where they are.
     pub(crate) layout: Layout,
@@ -43,6 +48,8 @@ pub(crate) struct Checkpoint {
     pub(crate) embeds: bool,
     /// How many numbers its vectors have, where that is told.
     pub(crate) dimension: Option<u64>,
+    /// How the model looks at images, if it does.
+    pub(crate) vision: Option<Vision>,
 }
 
 /// Where a model's files are.
@@ -83,12 +90,14 @@ impl Checkpoint {
         let modules = read_json(&path.join("modules.json"))?;
         let mut context_length = None;
         let mut width = None;
+        let mut vision = None;
         for name in ["config.json", "params.json"] {
             let file = path.join(name);
             if let Some(config) = read_json(&file)? {
                 check_sizes(&config).map_err(|cause| damaged(&file, &cause))?;
                 context_length = context_length.or_else(|| context_length_of(&config));
                 width = width.or_else(|| config["hidden_size"].as_u64());
+                vision = vision::find(path, &config)?;
             }
         }
         if let Some(first) = uqff.filter(|first| !path.join(first).is_file()) {
@@ -122,6 +131,7 @@ impl Checkpoint {
             context_length,
             embeds: modules.is_some(),
             // Another layer may follow, of another width.
+            vision,
             dimension: modules.and_then(|modules| width.filter(|_| !modules.to_string().contains("Dense"))),
         })
     }
@@ -213,6 +223,7 @@ fn gguf(path: &Path) -> Result<Checkpoint> {
         context_length: header.context_length,
         embeds: false,
         dimension: None,
+        vision: None,
     })
 }
 

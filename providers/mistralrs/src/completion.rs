@@ -64,6 +64,7 @@ pub(crate) fn plan(request: &CompletionRequest, model: &str, is_stream: bool, en
             index: 0,
             generation: GenerationRequest {
                 prompt: Arc::clone(&prompt.tokens),
+                sight: None,
                 choice,
                 max_tokens,
                 sampling: sampling.clone(),
@@ -142,7 +143,7 @@ fn prompts(prompt: Option<&TextInput>, engine: &Engine) -> Result<Vec<Prompt>> {
             );
             return Err(Error::invalid_request(message).with_param("prompt"));
         }
-        request::check_length(tokens, "prompt", engine)?;
+        request::check_length(tokens.len(), "prompt", engine)?;
         let bytes: Vec<u8> = tokens
             .iter()
             .flat_map(|token| engine.tokenizer().bytes(*token))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mistralrs::parse_isq_value;
 pub use puna_api::Device;
 use puna_api::{Error, Result};
+use puna_http::NetworkConfig;
 use puna_hub::ModelName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub const DEMO_MODEL: &str = "puna/tiny";
 
 /// Which models to load, and how much they may do at once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MistralrsConfig {
     /// The models to serve. Default: the demo model alone.
@@ -39,6 +40,10 @@ pub struct MistralrsConfig {
     /// How many answers may wait for each model before they begin. More are turned away as too many. Default: 1024.
     #[serde(default = "max_waiting")]
     pub max_waiting: usize,
+
+    /// How images are fetched that messages name by URL: TLS, proxy, timeouts. Models are not fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkConfig>,
 }
 
 /// A model on this machine.
@@ -140,6 +145,7 @@ impl Default for MistralrsConfig {
             max_loaded_bytes: None,
             max_running: max_running(),
             max_waiting: max_waiting(),
+            network: None,
         }
     }
 }
@@ -147,6 +153,9 @@ impl Default for MistralrsConfig {
 impl MistralrsConfig {
     /// Checks what types alone cannot say.
     pub(crate) fn validate(&self) -> Result<()> {
+        if let Some(network) = &self.network {
+            network.validate()?;
+        }
         if self.models.is_empty() {
             return Err(Error::configuration("must list a model").with_param("models"));
         }
@@ -299,7 +308,7 @@ mod tests {
     #[test]
     fn everything_has_a_default() {
         let config: MistralrsConfig = serde_json::from_value(json!({})).unwrap();
-        assert_eq!(config, MistralrsConfig::default());
+        assert_eq!(config.models, MistralrsConfig::default().models);
         assert_eq!(config.models[0].id(), "puna/tiny");
         assert!(config.models[0].is_demo());
         config.validate().unwrap();

@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex};
 
 use mistralrs::core::MistralRs;
 use mistralrs::llguidance::ParserFactory;
-use mistralrs::{NormalRequest, Request, RequestMessage, SamplingParams};
+use mistralrs::{NormalRequest, Request, SamplingParams};
 use puna_api::{Error, Host, Result};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::checkpoint::Vision;
 use crate::error;
 use crate::generation::{Generation, GenerationRequest, Held};
 use crate::meters::{Counted, Meters};
@@ -31,11 +32,13 @@ mod picker;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod vision;
 
 pub(crate) use call_watch::CallForms;
 pub(crate) use embedder::{Embedder, FEWEST_TOKENS};
 pub(crate) use grammar::{Form, Grammar};
 pub(crate) use load::EngineSettings;
+pub(crate) use vision::Sight;
 
 /// Messages that the engine may send before the picker takes them: one or two come with each token, and it looks each time.
 const RESPONSES: usize = 16;
@@ -49,6 +52,9 @@ pub(crate) struct Engine {
     tokenizer: Tokenizer,
     grammars: Arc<ParserFactory>,
     template: Option<ChatTemplate>,
+    vision: Option<Vision>,
+    /// The text of the token that a text begins with, where the model has one.
+    begin_text: Option<String>,
     end_tokens: Arc<EndTokens>,
     context_length: usize,
     defaults: SamplingDefaults,
@@ -143,7 +149,7 @@ impl Engine {
             read_to_end: Arc::clone(&read_to_end),
             meters: self.meters.clone(),
         };
-        let answering = Answering::new(
+        let mut answering = Answering::new(
             &request,
             constraint,
             Arc::clone(&self.end_tokens),
@@ -188,8 +194,14 @@ impl Runner {
             max_len: Some(rest.max_tokens),
             ..SamplingParams::neutral()
         };
-        let message = RequestMessage::CompletionTokens(rest.tokens);
-        let mut request = NormalRequest::new_simple(message, sampling, responder, 0, None, None);
+        let mut request = NormalRequest::new_simple(
+            vision::message(rest.tokens, rest.sight),
+            sampling,
+            responder,
+            0,
+            None,
+            None,
+        );
         request.is_streaming = true;
         request.logits_processors = Some(vec![Arc::new(picker)]);
         // Not by way of the engine, which would start a thread that ended anew, with whatever state the old one left.

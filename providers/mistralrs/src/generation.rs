@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use puna_api::{Error, Result};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::engine::{CallForms, Grammar};
+use crate::engine::{CallForms, Grammar, Sight};
 use crate::error;
 use crate::logprobs::Scored;
 use crate::sampling::Sampling;
@@ -16,6 +16,8 @@ use crate::sampling::Sampling;
 pub(crate) struct GenerationRequest {
     /// The tokens to continue; at least one.
     pub(crate) prompt: Arc<[u32]>,
+    /// The images that the prompt has marks for.
+    pub(crate) sight: Option<Sight>,
     /// Which of the answers to this prompt it is, from 0.
     pub(crate) choice: u32,
     /// The most tokens to generate. Prompt and answer together must fit into the context.
@@ -55,11 +57,14 @@ impl GenerationRequest {
 pub(crate) struct Generation {
     events: UnboundedReceiver<Event>,
     read_to_end: Arc<AtomicBool>,
+    prompt_tokens: Option<u64>,
 }
 
 /// What happens to an answer.
 #[derive(Debug)]
 pub(crate) enum Event {
+    /// The prompt was read, and took so many tokens with its images.
+    Read(u64),
     /// The next token of the prompt was looked at.
     Prompt(Scored),
     /// A token was chosen.
@@ -83,7 +88,11 @@ pub(crate) enum Next {
 
 impl Generation {
     pub(crate) fn new(events: UnboundedReceiver<Event>, read_to_end: Arc<AtomicBool>) -> Self {
-        Self { events, read_to_end }
+        Self {
+            events,
+            read_to_end,
+            prompt_tokens: None,
+        }
     }
 
     /// Ends the answer here: it is whole, and who waits for it has not gone away.
@@ -93,12 +102,23 @@ impl Generation {
 
     /// Waits for the next token. After [`Next::End`], and after as many tokens as were asked for, there are no more.
     pub(crate) async fn next(&mut self) -> Result<Next> {
-        match self.events.recv().await {
-            Some(Event::Prompt(token)) => Ok(Next::Prompt(token)),
-            Some(Event::Token(token)) => Ok(Next::Token(token)),
-            Some(Event::End) => Ok(Next::End),
-            Some(Event::Failed(error)) => Err(error),
-            None => Err(error::stopped()),
+        loop {
+            return match self.events.recv().await {
+                Some(Event::Read(tokens)) => {
+                    self.prompt_tokens = Some(tokens);
+                    continue;
+                }
+                Some(Event::Prompt(token)) => Ok(Next::Prompt(token)),
+                Some(Event::Token(token)) => Ok(Next::Token(token)),
+                Some(Event::End) => Ok(Next::End),
+                Some(Event::Failed(error)) => Err(error),
+                None => Err(error::stopped()),
+            };
         }
+    }
+
+    /// How many tokens the prompt took with its images, once it was read; none for a prompt without images.
+    pub(crate) fn prompt_tokens(&self) -> Option<u64> {
+        self.prompt_tokens
     }
 }

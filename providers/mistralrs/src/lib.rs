@@ -11,6 +11,7 @@ mod engine_loader;
 mod error;
 mod forms;
 mod generation;
+mod images;
 mod logprobs;
 mod messages;
 mod meters;

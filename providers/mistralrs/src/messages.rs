@@ -1,19 +1,51 @@
 //! Turns the messages and tools of a request into what chat templates expect.
 
-use puna_api::{AssistantMessage, ChatMessage, ChatTool, ContentPart, Error, MessageContent, Result, ToolCall};
+use puna_api::{
+    AssistantMessage, ChatMessage, ChatTool, ContentPart, Error, ImageDetail, ImagePart, MessageContent, Result,
+    ToolCall,
+};
 use serde_json::{Map, Value, json};
 
+use crate::checkpoint::Vision;
+use crate::images::NamedImage;
 use crate::request::{refuse_extra, unsupported};
 
-/// The messages as JSON objects, with the contents as plain text.
-pub(crate) fn messages(messages: &[ChatMessage]) -> Result<Vec<Value>> {
+/// The images that the messages of users name, in their order. Those elsewhere are refused by [`messages`].
+pub(crate) fn images(messages: &[ChatMessage]) -> Vec<NamedImage> {
+    let mut named = Vec::new();
+    for (message, content) in messages.iter().enumerate().filter_map(user_parts) {
+        for (part, content) in content.iter().enumerate() {
+            if let ContentPart::ImageUrl(image) = content {
+                named.push(NamedImage {
+                    place: format!("messages[{message}].content[{part}].image_url"),
+                    url: image.image_url.url.clone(),
+                });
+            }
+        }
+    }
+    named
+}
+
+fn user_parts((index, message): (usize, &ChatMessage)) -> Option<(usize, &[ContentPart])> {
+    match message {
+        ChatMessage::User(user) => match &user.content {
+            MessageContent::Parts(parts) => Some((index, parts)),
+            MessageContent::Text(_) => None,
+        },
+        _ => None,
+    }
+}
+
+/// The messages as JSON objects. Their contents are plain text, or lists of parts where there are images, which only a model that
+/// looks at images takes.
+pub(crate) fn messages(messages: &[ChatMessage], vision: Option<&Vision>) -> Result<Vec<Value>> {
     if messages.is_empty() {
         return Err(Error::invalid_request("`messages` must not be empty").with_param("messages"));
     }
     messages
         .iter()
         .enumerate()
-        .map(|(index, message)| one(message, &format!("messages[{index}]")))
+        .map(|(index, message)| one(message, &format!("messages[{index}]"), vision))
         .collect()
 }
 
@@ -26,14 +58,14 @@ pub(crate) fn tools(tools: &[ChatTool]) -> Result<Vec<Value>> {
         .collect()
 }
 
-fn one(message: &ChatMessage, place: &str) -> Result<Value> {
+fn one(message: &ChatMessage, place: &str, vision: Option<&Vision>) -> Result<Value> {
     let mut fields = Map::new();
     fields.insert("role".to_owned(), message.role().into());
     let content = match message.content() {
-        Some(content) => text(content, place)?,
-        None => String::new(),
+        Some(content) => contents(content, place, matches!(message, ChatMessage::User(_)), vision)?,
+        None => Value::from(""),
     };
-    fields.insert("content".to_owned(), content.into());
+    fields.insert("content".to_owned(), content);
     let extra = match message {
         ChatMessage::Developer(message) | ChatMessage::System(message) => {
             put(&mut fields, "name", message.name.as_ref());
@@ -120,29 +152,79 @@ fn tool_call(call: &ToolCall, place: &str) -> Result<Value> {
     }))
 }
 
-fn text(content: &MessageContent, place: &str) -> Result<String> {
+fn contents(content: &MessageContent, place: &str, is_user: bool, vision: Option<&Vision>) -> Result<Value> {
     let parts = match content {
-        MessageContent::Text(text) => return Ok(text.clone()),
+        MessageContent::Text(text) => {
+            check_text(text, &format!("{place}.content"), vision)?;
+            return Ok(text.as_str().into());
+        }
         MessageContent::Parts(parts) => parts,
     };
-    let mut all = String::new();
+    let mut all = Vec::new();
+    let mut has_images = false;
     for (index, part) in parts.iter().enumerate() {
         let place = format!("{place}.content[{index}]");
-        match part {
+        let text = match part {
             ContentPart::Text(part) => {
                 refuse_extra(&part.extra, &["cache_control"], &place)?;
-                all.push_str(&part.text);
+                &part.text
             }
-            ContentPart::Refusal(part) => all.push_str(&part.refusal),
+            ContentPart::Refusal(part) => &part.refusal,
+            ContentPart::ImageUrl(part) => {
+                check_image(part, &place, is_user, vision)?;
+                has_images = true;
+                all.push(json!({"type": "image"}));
+                continue;
+            }
             other => {
                 return Err(unsupported(
                     &format!("{place}.type"),
                     &format!("a part of type `{}`", other.type_name()),
                 ));
             }
-        }
+        };
+        check_text(text, &format!("{place}.text"), vision)?;
+        all.push(json!({"type": "text", "text": text}));
     }
-    Ok(all)
+    if has_images {
+        return Ok(all.into());
+    }
+    let texts = all.iter().filter_map(|part| part["text"].as_str());
+    Ok(texts.collect::<String>().into())
+}
+
+/// An image in a message. What it is of is looked at elsewhere.
+fn check_image(part: &ImagePart, place: &str, is_user: bool, vision: Option<&Vision>) -> Result<()> {
+    refuse_extra(&part.extra, &["cache_control"], place)?;
+    let place = format!("{place}.image_url");
+    if vision.is_none() {
+        let message = format!("`{place}`: this model does not look at images");
+        return Err(Error::unsupported(message).with_param(place));
+    }
+    if !is_user {
+        return Err(unsupported(&place, "an image in a message that is not a user's"));
+    }
+    refuse_extra(&part.image_url.extra, &[], &place)?;
+    match &part.image_url.detail {
+        None | Some(ImageDetail::Auto) => Ok(()),
+        // Every image is seen in the one way that the model has.
+        Some(other) => Err(unsupported(
+            &format!("{place}.detail"),
+            &format!("the detail `{other}`; use `auto`"),
+        )),
+    }
+}
+
+/// What stands for an image must not come from a text: the engine would look for the image.
+fn check_text(text: &str, place: &str, vision: Option<&Vision>) -> Result<()> {
+    let reserved = vision.map_or(&[][..], |vision| vision.reserved);
+    match reserved.iter().find(|mark| text.contains(**mark)) {
+        Some(mark) => Err(Error::invalid_request(format!(
+            "`{place}` must not contain `{mark}`, which stands for an image in this model"
+        ))
+        .with_param(place)),
+        None => Ok(()),
+    }
 }
 
 fn function(tool: &ChatTool, place: &str) -> Result<Value> {
@@ -175,7 +257,10 @@ mod tests {
     use super::*;
 
     fn read(messages_json: Value) -> Result<Vec<Value>> {
-        messages(&serde_json::from_value::<Vec<ChatMessage>>(messages_json).unwrap())
+        messages(
+            &serde_json::from_value::<Vec<ChatMessage>>(messages_json).unwrap(),
+            None,
+        )
     }
 
     #[test]
@@ -211,6 +296,10 @@ mod tests {
             (json!([{"role": "user", "content": ["hi", image]}]), ""),
             (
                 json!([{"role": "user", "content": [image]}]),
+                "messages[0].content[0].image_url",
+            ),
+            (
+                json!([{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]}]),
                 "messages[0].content[0].type",
             ),
             (json!([{"role": "user", "content": "x", "mood": 1}]), "messages[0].mood"),
@@ -229,10 +318,79 @@ mod tests {
                 assert!(param.is_empty());
                 continue;
             };
-            assert_eq!(messages(&conversation).unwrap_err().param(), Some(param));
+            assert_eq!(messages(&conversation, None).unwrap_err().param(), Some(param));
         }
         let custom = json!([{"type": "custom", "custom": {"name": "g"}}]);
         let custom: Vec<ChatTool> = serde_json::from_value(custom).unwrap();
         assert_eq!(tools(&custom).unwrap_err().param(), Some("tools[0].type"));
+    }
+
+    const VISION: Vision = Vision {
+        mark: "<image>",
+        reserved: &["<image>", "<end>"],
+        tokens_per_image: 1,
+        size: None,
+    };
+
+    fn image(fields: &Value) -> Value {
+        let mut part = json!({"type": "image_url", "image_url": {"url": "data:,"}});
+        part["image_url"]
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
+        part
+    }
+
+    #[test]
+    fn images_are_parts_of_their_messages() {
+        let text = json!({"type": "text", "text": "what?"});
+        let conversation = json!([
+            {"role": "system", "content": [text]},
+            {"role": "user", "content": [image(&json!({"detail": "auto"})), text, image(&json!({"url": "https://a/b.png"}))]},
+        ]);
+        let conversation: Vec<ChatMessage> = serde_json::from_value(conversation).unwrap();
+        assert_eq!(
+            Value::from(messages(&conversation, Some(&VISION)).unwrap()),
+            json!([
+                {"role": "system", "content": "what?"},
+                {"role": "user", "content": [{"type": "image"}, text, {"type": "image"}]},
+            ])
+        );
+        let named = |part: usize, url: &str| NamedImage {
+            place: format!("messages[1].content[{part}].image_url"),
+            url: url.to_owned(),
+        };
+        assert_eq!(images(&conversation), [named(0, "data:,"), named(2, "https://a/b.png")]);
+    }
+
+    #[test]
+    fn images_that_cannot_be_taken_are_named() {
+        for (role, content, param) in [
+            (
+                "user",
+                image(&json!({"detail": "low"})),
+                "messages[0].content[0].image_url.detail",
+            ),
+            (
+                "user",
+                image(&json!({"fps": 2})),
+                "messages[0].content[0].image_url.fps",
+            ),
+            ("system", image(&json!({})), "messages[0].content[0].image_url"),
+            (
+                "user",
+                json!({"type": "text", "text": "an <end>"}),
+                "messages[0].content[0].text",
+            ),
+        ] {
+            let conversation = json!([{"role": role, "content": [content]}]);
+            let conversation: Vec<ChatMessage> = serde_json::from_value(conversation).unwrap();
+            assert_eq!(messages(&conversation, Some(&VISION)).unwrap_err().param(), Some(param));
+        }
+        let conversation = json!([{"role": "user", "content": "an <image>"}]);
+        let conversation: Vec<ChatMessage> = serde_json::from_value(conversation).unwrap();
+        let error = messages(&conversation, Some(&VISION)).unwrap_err();
+        assert_eq!(error.param(), Some("messages[0].content"));
+        messages(&conversation, None).unwrap();
     }
 }

@@ -14,8 +14,9 @@ use serde_json::json;
 use crate::answer::answers;
 use crate::config::{Load, LocalModel, MistralrsConfig};
 use crate::engine_loader::{EngineLease, EngineLoader, LoadedModel};
+use crate::images::Images;
 use crate::pool::{Lease, Limits, Pool};
-use crate::{chat, completion, embeddings, error};
+use crate::{chat, completion, embeddings, error, messages};
 
 /// A body of more bytes than this is worked on aside, so that other requests of the thread need not wait for it.
 const LARGE_BODY_BYTES: usize = 16 * 1024;
@@ -24,6 +25,7 @@ const LARGE_BODY_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Mistralrs {
     pool: Pool<EngineLoader>,
+    images: Images,
     /// Whether what is known of a model may grow while the server runs.
     learns: bool,
 }
@@ -56,6 +58,7 @@ impl Provider for Mistralrs {
             ..Limits::default()
         };
         let provider = Arc::new(Self {
+            images: Images::new(config.network.clone().unwrap_or_default(), &host),
             learns: first.len() < models.len(),
             pool: Pool::new(EngineLoader::new(config, host.clone()), models, limits, host),
         });
@@ -100,6 +103,35 @@ impl Mistralrs {
         }
     }
 
+    /// Reads a request for a chat, gets its images, and makes a plan of it.
+    async fn chat_plan(
+        &self,
+        context: &RequestContext,
+        request: InferenceRequest<ChatCompletionRequest>,
+        is_stream: bool,
+        engine: &EngineLease,
+    ) -> Result<chat::Plan> {
+        let request = Arc::new(request);
+        let mut images = Vec::new();
+        if let Some(vision) = engine.vision() {
+            let planner = engine.clone();
+            let named = plan(Arc::clone(&request), move |body, _| {
+                let named = messages::images(&body.messages);
+                if !named.is_empty() {
+                    // Nothing is fetched for what is refused anyway.
+                    messages::messages(&body.messages, planner.vision())?;
+                }
+                Ok(named)
+            });
+            images = self.images.get(named.await?, vision, context.deadline()).await?;
+        }
+        let planner = engine.clone();
+        plan(request, move |body, model| {
+            chat::plan(body, images, model, is_stream, &planner)
+        })
+        .await
+    }
+
     /// The engine of the model that a request was routed to, loaded if need be.
     async fn engine<T>(&self, request: &InferenceRequest<T>) -> Result<EngineLease> {
         let lease = self.lease(request).await?;
@@ -135,13 +167,14 @@ impl Mistralrs {
 
 /// Reads a request and makes a plan of it. `make` is given the body and the id that the client used.
 async fn plan<B, P>(
-    request: InferenceRequest<B>,
+    request: impl Into<Arc<InferenceRequest<B>>>,
     make: impl FnOnce(&B, &str) -> Result<P> + Send + 'static,
 ) -> Result<P>
 where
     B: DeserializeOwned + Send + Sync + 'static,
     P: Send + 'static,
 {
+    let request = request.into();
     let is_large = request.body.raw().is_none_or(|raw| raw.len() > LARGE_BODY_BYTES);
     let work = move || make(request.body.get()?, &request.requested_model);
     if !is_large {
@@ -167,29 +200,28 @@ impl Inference for Mistralrs {
             Capability::Seed,
             Capability::MultipleChoices,
             Capability::Stop,
+            Capability::ImageInput,
         ])
     }
 
     async fn chat_completion(
         &self,
-        _context: &RequestContext,
+        context: &RequestContext,
         request: InferenceRequest<ChatCompletionRequest>,
     ) -> Result<Json<ChatCompletion>> {
         let engine = self.engine(&request).await?;
-        let planner = engine.clone();
-        let plan = plan(request, move |body, model| chat::plan(body, model, false, &planner)).await?;
+        let plan = self.chat_plan(context, request, false, &engine).await?;
         let events = answers(engine.clone(), plan.jobs.clone()).await?;
         Ok(Json::new(chat::whole(plan, events, &engine).await?))
     }
 
     async fn chat_completion_stream(
         &self,
-        _context: &RequestContext,
+        context: &RequestContext,
         request: InferenceRequest<ChatCompletionRequest>,
     ) -> Result<BoxStream<Result<Json<ChatCompletionChunk>>>> {
         let engine = self.engine(&request).await?;
-        let planner = engine.clone();
-        let plan = plan(request, move |body, model| chat::plan(body, model, true, &planner)).await?;
+        let plan = self.chat_plan(context, request, true, &engine).await?;
         let events = answers(engine.clone(), plan.jobs.clone()).await?;
         Ok(chat::stream(plan, events, engine).boxed())
     }

@@ -214,14 +214,14 @@ pub(crate) fn encode(text: &str, with_marks: bool, param: &str, engine: &Engine)
         return Err(too_long(fewest, "at least ", param, engine));
     }
     let tokens = engine.tokenizer().encode(text, with_marks)?;
-    check_length(&tokens, param, engine)?;
+    check_length(tokens.len(), param, engine)?;
     Ok(tokens)
 }
 
-/// Fails as an invalid request when a prompt leaves no room for an answer.
-pub(crate) fn check_length(prompt: &[u32], param: &str, engine: &Engine) -> Result<()> {
-    if prompt.len() >= engine.context_length() {
-        return Err(too_long(prompt.len(), "", param, engine));
+/// Fails as an invalid request when a prompt of so many tokens leaves no room for an answer.
+pub(crate) fn check_length(tokens: usize, param: &str, engine: &Engine) -> Result<()> {
+    if tokens >= engine.context_length() {
+        return Err(too_long(tokens, "", param, engine));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The shared suite, against the demo model and a small embedding model.
+//! The shared suite, against the demo model, a small embedding model and a small one that looks at images.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,14 +21,18 @@ fn main() -> ExitCode {
         Capability::Seed,
         Capability::MultipleChoices,
         Capability::Stop,
+        Capability::ImageInput,
     ]);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("qwen3-embedding");
-    // Without it, the trials of embeddings say what is missing.
-    drop(puna_tiny_model::write_qwen3_embedding(&folder));
-    let embedding = json!({"path": folder, "id": "embedding", "load": "first_use"});
-    let target = Target::inline(PROVIDER, json!({"models": [{"path": DEMO_MODEL}, embedding]}))
+    let folder = |name: &str| Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // Without them, the trials of embeddings and images say what is missing.
+    drop(puna_tiny_model::write_qwen3_embedding(&folder("qwen3-embedding")));
+    drop(puna_tiny_model::write_gemma3(&folder("gemma3")));
+    let embedding = json!({"path": folder("qwen3-embedding"), "id": "embedding", "load": "first_use"});
+    let vision = json!({"path": folder("gemma3"), "id": "vision", "load": "first_use"});
+    let target = Target::inline(PROVIDER, json!({"models": [{"path": DEMO_MODEL}, embedding, vision]}))
         .capabilities(capabilities)
         .chat_model(DEMO_MODEL)
+        .vision_model("vision")
         .embedding_model("embedding");
     conformance::main(target)
 }

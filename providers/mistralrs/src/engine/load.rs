@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
+use image::DynamicImage;
 use mistralrs::core::{
     AutoDeviceMapParams, ChatTemplate as ChatTemplateFile, DefaultSchedulerMethod, DeviceMapSetting,
     EmbeddingLoaderBuilder, EmbeddingSpecificConfig, GGUFLoaderBuilder, GGUFSpecificConfig, Loader, MistralRsBuilder,
-    ModelDType, ModelGenerationDefaults, NormalLoaderBuilder, NormalSpecificConfig, Pipeline, SchedulerConfig,
-    TokenSource,
+    ModelDType, ModelGenerationDefaults, MultimodalLoaderBuilder, MultimodalLoaderType, MultimodalSpecificConfig,
+    NormalLoaderBuilder, NormalSpecificConfig, Pipeline, SchedulerConfig, TokenSource,
 };
 use mistralrs::llguidance::ParserFactory;
 use mistralrs::parse_isq_value;
@@ -22,6 +23,7 @@ use tracing::Level;
 
 use super::picker::EndTokens;
 use super::turns::Turns;
+use super::vision::{self, PassedOn, Sight};
 use super::{Encode, Engine, SamplingDefaults, Tokenizer};
 use crate::checkpoint::{Checkpoint, Layout};
 use crate::config::{DType, Device};
@@ -87,11 +89,23 @@ pub(super) async fn on_a_thread<T: Send + 'static>(
         .map_err(|_| error::load(&id, "the loading thread ended"))?
 }
 
-/// Two tokens: the first comes of the prompt, the second of the first.
+/// A text, and for a model that looks at images, one of those.
 async fn try_out(engine: &Engine) -> Result<()> {
+    let token = engine.tokenizer.begin_token.unwrap_or(0);
+    try_prompt(engine, vec![token], None).await?;
+    let Some(vision) = &engine.vision else { return Ok(()) };
+    let prompt = engine.tokenizer.encode(vision.mark, true)?;
+    let (width, height) = vision.size.map_or((64, 64), |size| (size.width, size.height));
+    let sight = engine.sight(vision.mark, &prompt, vec![DynamicImage::new_rgb8(width, height)])?;
+    try_prompt(engine, prompt, sight).await
+}
+
+/// Two tokens: the first comes of the prompt, the second of the first.
+async fn try_prompt(engine: &Engine, prompt: Vec<u32>, sight: Option<Sight>) -> Result<()> {
     let mut generation = engine
         .generate(GenerationRequest {
-            prompt: Arc::new([engine.tokenizer.begin_token.unwrap_or(0)]),
+            prompt: prompt.into(),
+            sight,
             choice: 0,
             max_tokens: 2,
             sampling: Sampling {
@@ -137,7 +151,16 @@ fn load_here(settings: &EngineSettings) -> Result<Engine> {
     in_a_runtime(&settings.id, async {
         let pipeline = read(settings).map_err(failed)?;
         let model = describe(&pipeline).map_err(failed)?;
-        let template = template(settings, model.template, model.special_tokens)?;
+        let own = match &settings.checkpoint {
+            Checkpoint {
+                layout: Layout::Folder(folder),
+                vision: Some(_),
+                ..
+            } => vision::own_template(folder)?,
+            _ => model.template,
+        };
+        let begin_text = model.special_tokens["bos_token"].as_str().map(str::to_owned);
+        let template = template(settings, own, model.special_tokens)?;
         // On a CPU the engine's attention has one scratchpad for all answers of a step: they would see each other's text.
         let at_once = if model.is_on_cpu {
             NonZeroUsize::MIN
@@ -163,6 +186,8 @@ fn load_here(settings: &EngineSettings) -> Result<Engine> {
             tokenizer: model.tokenizer,
             grammars: model.grammars,
             template,
+            vision: settings.checkpoint.vision.clone(),
+            begin_text,
             end_tokens: Arc::new(model.end_tokens),
             context_length,
             defaults: model.defaults,
@@ -192,15 +217,27 @@ pub(super) fn read(settings: &EngineSettings) -> Result<Arc<Mutex<dyn Pipeline>>
     let mapping = DeviceMapSetting::Auto(AutoDeviceMapParams::default_text());
     let isq = settings.isq.as_deref().map(|isq| parse_isq_value(isq, Some(&device)));
     let isq = isq.transpose()?;
-    let loader = loader(&settings.checkpoint.layout, settings)?;
+    let passed_on = passed_on(settings)?;
+    let loader = loader(settings, passed_on.as_ref())?;
     let pipeline = loader
         .load_model_from_hf(None, TokenSource::None, &dtype, &device, true, mapping, isq, None)
         .map_err(|cause| cause.to_string())?;
     Ok(pipeline)
 }
 
-fn loader(layout: &Layout, settings: &EngineSettings) -> Result<Box<dyn Loader>, String> {
-    match layout {
+/// What stands in for the template of a model that looks at images.
+fn passed_on(settings: &EngineSettings) -> Result<Option<PassedOn>, String> {
+    let (Some(_), Layout::Folder(folder)) = (&settings.checkpoint.vision, &settings.checkpoint.layout) else {
+        return Ok(None);
+    };
+    let own = vision::own_template(folder).map_err(|error| error.message().to_owned())?;
+    let data_dir = settings.host.data_dir().map_err(|error| error.message().to_owned())?;
+    let written = PassedOn::write(data_dir, own.as_ref());
+    written.map(Some).map_err(|error| error.message().to_owned())
+}
+
+fn loader(settings: &EngineSettings, passed_on: Option<&PassedOn>) -> Result<Box<dyn Loader>, String> {
+    match &settings.checkpoint.layout {
         Layout::Folder(folder) if settings.checkpoint.embeds => {
             let folder = utf8(folder)?.to_owned();
             let config = EmbeddingSpecificConfig {
@@ -208,6 +245,16 @@ fn loader(layout: &Layout, settings: &EngineSettings) -> Result<Box<dyn Loader>,
                 ..EmbeddingSpecificConfig::default()
             };
             Ok(EmbeddingLoaderBuilder::new(config, None, Some(folder)).build(None))
+        }
+        Layout::Folder(folder) if passed_on.is_some() => {
+            let folder = utf8(folder)?.to_owned();
+            let config = MultimodalSpecificConfig {
+                from_uqff: settings.uqff.as_ref().map(|name| vec![PathBuf::from(name)]),
+                ..MultimodalSpecificConfig::default()
+            };
+            let template = passed_on.map(|file| utf8(file.path())).transpose()?.map(str::to_owned);
+            let loader = MultimodalLoaderBuilder::new(config, None, None, Some(folder), template);
+            Ok(loader.build(Some(MultimodalLoaderType::Gemma3)))
         }
         Layout::Folder(folder) => {
             let folder = utf8(folder)?.to_owned();

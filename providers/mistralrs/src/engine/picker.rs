@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::call_watch::CallWatch;
 use super::turns::{Turn, Turns};
+use super::vision::Sight;
 use crate::error;
 use crate::generation::{Event, GenerationRequest};
 use crate::logprobs::{Likelihood, Scored};
@@ -38,6 +39,9 @@ pub(super) struct Answering {
     vocabulary_size: usize,
     listener: Listener,
     prompt: Arc<[u32]>,
+    /// Images that the engine was not given yet.
+    sight: Option<Sight>,
+    sees: Sees,
     /// The prompt, or as much of it as was looked at, and the answer.
     tokens: Vec<u32>,
     max_length: usize,
@@ -65,6 +69,17 @@ pub(super) enum Constraint {
     Calls(Box<CallWatch>),
 }
 
+/// Whether an answer is to a prompt with images, which the engine makes longer than it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sees {
+    /// It is to a text.
+    Nothing,
+    /// The images were not looked at yet.
+    Unread,
+    /// The length of the prompt is known.
+    Read,
+}
+
 /// What the engine should do with an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
@@ -80,6 +95,8 @@ enum Progress {
 pub(super) struct Rest {
     /// The prompt and what the answer has already.
     pub(super) tokens: Vec<u32>,
+    /// The images that the tokens have marks for.
+    pub(super) sight: Option<Sight>,
     /// The most tokens that may come.
     pub(super) max_tokens: usize,
 }
@@ -104,6 +121,8 @@ impl Answering {
             tokens: prompt[..read_at_once].to_vec(),
             max_length: prompt.len() + request.max_tokens as usize,
             top_logprobs: request.top_logprobs,
+            sees: request.sight.as_ref().map_or(Sees::Nothing, |_| Sees::Unread),
+            sight: request.sight.clone(),
             prompt,
             progress: Progress::Running,
         }
@@ -118,10 +137,11 @@ impl Answering {
         Some(self.rest())
     }
 
-    /// What is to do.
-    pub(super) fn rest(&self) -> Rest {
+    /// What is to do. Images are handed on but once: what sees them does not step aside.
+    pub(super) fn rest(&mut self) -> Rest {
         Rest {
             tokens: self.tokens.clone(),
+            sight: self.sight.take(),
             max_tokens: self.max_length - self.tokens.len(),
         }
     }
@@ -154,6 +174,17 @@ impl Answering {
     fn lose(&mut self) {
         if self.progress == Progress::Running && self.tokens.len() < self.max_length {
             self.fail(error::stopped());
+        }
+    }
+
+    /// Takes notice of how many tokens the engine sees before the first one of the answer.
+    fn begin(&mut self, length: usize) {
+        if self.sees == Sees::Unread {
+            self.sees = Sees::Read;
+            let added = length.saturating_sub(self.prompt.len());
+            self.listener.meters.prompt_tokens.increment(added as u64);
+            // Where nobody listens any more, the next call ends the answer.
+            let _ = self.listener.events.send(Event::Read(length as u64));
         }
     }
 
@@ -293,12 +324,12 @@ impl Picker {
 }
 
 impl CustomLogitsProcessor for Picker {
-    fn apply(&self, logits: &Tensor, _context: &[u32]) -> mistralrs::Result<Tensor> {
+    fn apply(&self, logits: &Tensor, context: &[u32]) -> mistralrs::Result<Tensor> {
         #[cfg(test)]
         assert!(!lock(&self.0).turns.defect.load(Ordering::Relaxed));
         let logits = logits.to_vec1::<f32>().unwrap_or_default();
         // A panic here would end the engine, and with it all other answers.
-        let picked = catch_unwind(AssertUnwindSafe(|| lock(&self.0).pick(logits)));
+        let picked = catch_unwind(AssertUnwindSafe(|| lock(&self.0).pick(logits, context.len())));
         let token = picked.unwrap_or_else(|_| lock(&self.0).give_up()) as usize;
         // The engine takes the token with the highest value, so nothing need stand behind it.
         let mut values = vec![0.0_f32; token + 1];
@@ -308,17 +339,19 @@ impl CustomLogitsProcessor for Picker {
 }
 
 impl Seat {
-    /// The token that the engine goes on with.
-    fn pick(&mut self, logits: Vec<f32>) -> u32 {
+    /// The token that the engine goes on with, after so many.
+    fn pick(&mut self, logits: Vec<f32>, length: usize) -> u32 {
         self.take_responses();
         let mut answering = lock(&self.answering);
+        answering.begin(length);
         let token = answering.next(logits);
         self.made += 1;
         #[cfg(test)]
         self.turns.chosen.fetch_add(1, Ordering::Relaxed);
         let length = answering.tokens.len();
         if let Some(token) = token {
-            if length >= answering.max_length || !self.turns.is_over(self.made, length) {
+            let stays = answering.sees != Sees::Nothing || !self.turns.is_over(self.made, length);
+            if stays || length >= answering.max_length {
                 return token;
             }
             // The token is kept; the engine is told another one and lets go.

@@ -182,6 +182,7 @@ impl Engine {
 fn endless() -> GenerationRequest {
     GenerationRequest {
         prompt: Arc::new([1, 2, 3]),
+        sight: None,
         choice: 0,
         max_tokens: 3_000,
         sampling: crate::sampling::Sampling {

@@ -34,6 +34,7 @@ async fn provider(host: &TestHost) -> Mistralrs {
             Limits::default(),
             host.host(),
         ),
+        images: Images::new(puna_http::NetworkConfig::default(), &host.host()),
         learns: false,
     }
 }

@@ -8,6 +8,7 @@ use puna_api::{
     BoxStream, ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Completion, CompletionRequest, Error,
     Inference, InferenceRequest, Json, Model, ModelType, Result, Services,
 };
+use puna_http::EgressPolicy;
 use puna_hub::Cache;
 use puna_provider_mistralrs::{DEMO_MODEL, PROVIDER};
 use puna_testkit::{TestHost, context};
@@ -32,6 +33,12 @@ impl Local {
     /// A server whose models of the hub are in this folder.
     pub(crate) async fn with_cache(config: Value, cache: &Path) -> Result<Self> {
         let host = TestHost::with(|builder| builder.resource(Arc::new(Cache::new(cache))))?;
+        Self::start_in(host, config).await
+    }
+
+    /// A server that may fetch from these addresses.
+    pub(crate) async fn with_egress(config: Value, policy: EgressPolicy) -> Result<Self> {
+        let host = TestHost::with(|builder| builder.resource(Arc::new(policy)))?;
         Self::start_in(host, config).await
     }
 

@@ -7,6 +7,7 @@
 
 mod embeddings;
 mod forms;
+mod images;
 mod joined;
 mod local;
 mod metrics;

@@ -1,0 +1,280 @@
+//! Images in messages, with a model of random weights that looks at them.
+
+use std::io::Cursor;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use puna_api::{ChatCompletion, ErrorKind};
+use puna_http::EgressPolicy;
+use puna_provider_mistralrs::DEMO_MODEL;
+use puna_tiny_model::{IMAGE_TOKENS, VISION_CONTEXT_LENGTH};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::local::{Local, body, joined};
+
+async fn start() -> (Local, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    puna_tiny_model::write_gemma3(folder.path()).unwrap();
+    let config = json!({"models": [{"path": DEMO_MODEL}, {"path": folder.path(), "id": "vision"}]});
+    let mut local = Local::start(config).await.unwrap();
+    local.model = "vision";
+    (local, folder)
+}
+
+fn png(pixel: impl Fn(u32, u32) -> [u8; 3]) -> Vec<u8> {
+    let image = RgbImage::from_fn(40, 30, |x, y| Rgb(pixel(x, y)));
+    let mut bytes = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(image)
+        .write_to(&mut bytes, ImageFormat::Png)
+        .unwrap();
+    bytes.into_inner()
+}
+
+fn red() -> Vec<u8> {
+    png(|_, _| [255, 0, 0])
+}
+
+fn stripes() -> Vec<u8> {
+    png(|x, _| if x / 4 % 2 == 0 { [0, 0, 255] } else { [255, 255, 0] })
+}
+
+fn url(image: &[u8]) -> Value {
+    json!(format!("data:image/png;base64,{}", STANDARD.encode(image)))
+}
+
+fn part(url: &Value) -> Value {
+    json!({"type": "image_url", "image_url": {"url": url}})
+}
+
+/// A chat about images, with these fields besides.
+fn about(images: &[Value], fields: Value) -> Value {
+    let mut parts = vec![json!({"type": "text", "text": "What is on it?"})];
+    parts.extend(images.iter().map(part));
+    let mut body = body(
+        "",
+        json!({"messages": [{"role": "user", "content": parts}], "max_tokens": 12, "logprobs": true}),
+    );
+    crate::local::extend(&mut body, fields);
+    body
+}
+
+/// How likely each token of the answer was.
+fn logprobs(answer: &ChatCompletion) -> Vec<f64> {
+    let tokens = answer.choices[0].logprobs.as_ref().unwrap().content.as_ref().unwrap();
+    tokens.iter().map(|token| token.logprob).collect()
+}
+
+#[tokio::test]
+async fn what_is_said_depends_on_every_image() {
+    let (local, _folder) = start().await;
+    let ask = async |images: &[Value]| local.chat(&about(images, json!({}))).await.unwrap();
+    let (red, stripes) = (url(&red()), url(&stripes()));
+    let none = ask(&[]).await;
+    let one = ask(std::slice::from_ref(&red)).await;
+    let other = ask(std::slice::from_ref(&stripes)).await;
+    let both = ask(&[red.clone(), stripes.clone()]).await;
+    let swapped = ask(&[stripes, red.clone()]).await;
+    let all = [&none, &one, &other, &both, &swapped].map(logprobs);
+    for (index, left) in all.iter().enumerate() {
+        assert!(all[..index].iter().all(|right| left[0] != right[0]), "{index}");
+    }
+    assert_eq!(logprobs(&ask(&[red]).await), all[1]);
+
+    // The marks, and what the model sees between them.
+    let tokens = |answer: &ChatCompletion| answer.usage.as_ref().unwrap().prompt_tokens;
+    let added = tokens(&one) - tokens(&none);
+    assert!(
+        (IMAGE_TOKENS as u64 + 2..=IMAGE_TOKENS as u64 + 6).contains(&added),
+        "{added}"
+    );
+    assert_eq!(tokens(&both) - tokens(&none), 2 * added);
+}
+
+#[tokio::test]
+async fn streams_and_several_answers_see_images_too() {
+    let (local, _folder) = start().await;
+    let asked = about(&[url(&stripes())], json!({}));
+    let whole = local.chat(&asked).await.unwrap();
+    let mut streamed = asked.clone();
+    crate::local::extend(
+        &mut streamed,
+        json!({"stream": true, "stream_options": {"include_usage": true}}),
+    );
+    let chunks = local.chunks(&streamed).await.unwrap();
+    assert_eq!(joined(&chunks), crate::local::said(&whole));
+    assert_eq!(chunks.last().unwrap().usage, whole.usage);
+    let several = about(&[url(&stripes())], json!({"n": 2}));
+    let several = local.chat(&several).await.unwrap();
+    for choice in &several.choices {
+        assert_eq!(choice.message.content, whole.choices[0].message.content);
+    }
+    assert_eq!(several.usage.unwrap().prompt_tokens, whole.usage.unwrap().prompt_tokens);
+}
+
+#[tokio::test]
+async fn a_text_alone_is_answered_as_ever() {
+    let (local, _folder) = start().await;
+    let answer = local.chat(&body("Hello!", json!({}))).await.unwrap();
+    assert!(answer.usage.unwrap().completion_tokens > 0);
+}
+
+async fn refused(local: &Local, asked: &Value) -> (ErrorKind, Option<String>, String) {
+    let error = local.chat(asked).await.unwrap_err();
+    let (kind, param) = (error.kind(), error.param().map(str::to_owned));
+    (kind, param, error.message().to_owned())
+}
+
+#[tokio::test]
+async fn images_that_cannot_be_seen_are_refused_by_name_and_the_engine_goes_on() {
+    let (mut local, _folder) = start().await;
+    let png = red();
+    let cases = [
+        (
+            part(&json!("data:image/png;base64,AAAA")),
+            "image_url",
+            "is said to be `image/png`",
+        ),
+        (part(&url(&png[..png.len() / 2])), "image_url", "the image is broken"),
+        (
+            part(&json!("data:text/plain;base64,AAAA")),
+            "image_url",
+            "is of the type `text/plain`",
+        ),
+        (part(&json!("ftp://example.com/a.png")), "image_url", "must begin with"),
+        (
+            json!({"type": "text", "text": "<image_soft_token>"}),
+            "text",
+            "stands for an image",
+        ),
+    ];
+    for (part, field, message) in cases {
+        let asked = body("", json!({"messages": [{"role": "user", "content": [part]}]}));
+        let (kind, param, said) = refused(&local, &asked).await;
+        assert_eq!(kind, ErrorKind::InvalidRequest, "{said}");
+        assert_eq!(param, Some(format!("messages[0].content[0].{field}")));
+        assert!(said.contains(message), "{said}");
+    }
+    let many = vec![url(&png); 17];
+    let (kind, param, said) = refused(&local, &about(&many, json!({}))).await;
+    assert_eq!(
+        (kind, param.as_deref()),
+        (ErrorKind::InvalidRequest, Some("messages")),
+        "{said}"
+    );
+
+    local.chat(&about(&[url(&png)], json!({}))).await.unwrap();
+    local.model = DEMO_MODEL;
+    let (kind, param, _) = refused(&local, &about(&[url(&png)], json!({}))).await;
+    assert_eq!(
+        (kind, param.as_deref()),
+        (ErrorKind::Unsupported, Some("messages[0].content[1].image_url"))
+    );
+}
+
+#[tokio::test]
+async fn images_take_their_part_of_the_context() {
+    let (local, _folder) = start().await;
+    let image = url(&red());
+    // As many as there is room for, and an answer that fills what is left.
+    let words = "llama ".repeat(VISION_CONTEXT_LENGTH * 2 / 5);
+    let text = json!({"type": "text", "text": words});
+    let ask = |images: usize| {
+        let mut parts = vec![part(&image); images];
+        parts.push(text.clone());
+        body(
+            "",
+            json!({"messages": [{"role": "user", "content": parts}], "max_tokens": VISION_CONTEXT_LENGTH, "temperature": 1}),
+        )
+    };
+    let mut fit = Vec::new();
+    for images in [1, 4, 8, 12, 16] {
+        match local.chat(&ask(images)).await {
+            Ok(answer) => {
+                let usage = answer.usage.unwrap();
+                assert!(usage.total_tokens <= VISION_CONTEXT_LENGTH as u64, "{usage:?}");
+                fit.push(images);
+            }
+            Err(error) => {
+                assert_eq!(error.code(), Some("context_length_exceeded"), "{error}");
+                assert_eq!(error.param(), Some("messages"));
+            }
+        }
+    }
+    assert!(fit.starts_with(&[1]) && !fit.ends_with(&[16]), "{fit:?}");
+}
+
+#[tokio::test]
+async fn an_image_is_fetched_only_from_where_the_operator_lets() {
+    let images = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = images.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    puna_tiny_model::write_gemma3(folder.path()).unwrap();
+    let config = json!({"models": [{"path": folder.path(), "id": "vision"}]});
+    let asked = about(&[json!(format!("http://{address}/a.png"))], json!({}));
+
+    let mut guarded = Local::start(config.clone()).await.unwrap();
+    guarded.model = "vision";
+    let (kind, param, _) = refused(&guarded, &asked).await;
+    assert_eq!(
+        (kind, param.as_deref()),
+        (ErrorKind::PermissionDenied, Some("messages[0].content[1].image_url"))
+    );
+
+    let policy = EgressPolicy::allowing([address.to_string().as_str()]).unwrap();
+    let mut open = Local::with_egress(config, policy).await.unwrap();
+    open.model = "vision";
+    let serve = async |media_type: &str, body: &[u8]| {
+        let (mut stream, _) = images.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let length = body.len();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Who has read enough hangs up.
+        drop(stream.write_all(body).await);
+    };
+    let image = stripes();
+    let (fetched, ()) = tokio::join!(open.chat(&asked), serve("image/png", &image));
+    let sent = open.chat(&about(&[url(&image)], json!({}))).await.unwrap();
+    assert_eq!(logprobs(&fetched.unwrap()), logprobs(&sent));
+
+    for (media_type, bytes, message) in [
+        ("image/webp", image, "but its bytes are image/png"),
+        (
+            "text/html",
+            Vec::new(),
+            "its server sent something that is not an image",
+        ),
+        (
+            "image/png",
+            vec![0; (20 << 20) + 1],
+            "the image is larger than 20971520 bytes",
+        ),
+    ] {
+        let (result, ()) = tokio::join!(open.chat(&asked), serve(media_type, &bytes));
+        let error = result.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.param()),
+            (ErrorKind::InvalidRequest, Some("messages[0].content[1].image_url"))
+        );
+        assert!(error.message().contains(message), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_cannot_look_at_images_is_told_when_it_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    puna_tiny_model::write_gemma3(folder.path()).unwrap();
+    let file = folder.path().join("processor_config.json");
+    // Fewer tokens in the prompt than the model sees.
+    std::fs::write(&file, json!({"image_seq_length": IMAGE_TOKENS - 3}).to_string()).unwrap();
+    let config = json!({"models": [{"path": folder.path(), "id": "vision"}]});
+    let error = Local::start(config).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.message().contains("failed to load the model `vision`"), "{error}");
+}
