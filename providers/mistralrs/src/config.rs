@@ -11,6 +11,10 @@ use puna_hub::ModelName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use kv_cache::{KvCache, PagedAttention};
+
+mod kv_cache;
+
 /// The path, and the id, of the demo model, which comes with the provider.
 pub const DEMO_MODEL: &str = "puna/tiny";
 
@@ -92,6 +96,15 @@ pub struct LocalModel {
     /// How many answers this model works on at the same time, if it is on a GPU. Default: `max_running` of the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_running: Option<NonZeroUsize>,
+
+    /// Whether the model keeps the keys and values of all answers in blocks of one size, in room that is made once (PagedAttention): `auto`,
+    /// `on` or `off`. `auto` is `on` where the device is an NVIDIA GPU and the model can. Default: `auto`.
+    #[serde(default, skip_serializing_if = "PagedAttention::is_default")]
+    pub paged_attention: PagedAttention,
+
+    /// The room for keys and values, with `paged_attention`. Default: nine tenths of the GPU's memory, weights included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv_cache: Option<KvCache>,
 
     /// When the model is loaded: at the `start` of the server, which then waits for it, or on `first_use`. Default: `start`.
     #[serde(default, skip_serializing_if = "Load::is_default")]
@@ -203,6 +216,7 @@ impl LocalModel {
                 ));
             }
         }
+        kv_cache::validate(self.device, self.paged_attention, self.kv_cache.as_ref())?;
         match &self.uqff {
             Some(name) if !name.ends_with(".uqff") || Path::new(name).components().count() != 1 => Err((
                 "uqff",
@@ -224,6 +238,8 @@ impl LocalModel {
             isq: None,
             uqff: None,
             max_running: None,
+            paged_attention: PagedAttention::Auto,
+            kv_cache: None,
             load: Load::Start,
             idle_timeout: None,
         }

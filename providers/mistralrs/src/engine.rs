@@ -21,12 +21,14 @@ use crate::generation::{Generation, GenerationRequest, Held};
 use crate::meters::{Counted, Meters};
 use crate::reasoning::Thinking;
 use crate::template::ChatTemplate;
+use kv_use::{KvShape, KvUse};
 use picker::{Answering, Constraint, EndTokens, Listener, Picker, Rest};
 use turns::{Turn, Turns};
 
 mod call_watch;
 mod embedder;
 mod grammar;
+mod kv_use;
 mod load;
 mod picker;
 #[cfg(test)]
@@ -59,6 +61,7 @@ pub(crate) struct Engine {
     context_length: usize,
     defaults: SamplingDefaults,
     turns: Arc<Turns>,
+    kv_shape: KvShape,
     meters: Meters,
     _loaded: Counted,
     host: Host,
@@ -160,6 +163,8 @@ impl Engine {
         let runner = Runner {
             requests: self.requests.clone(),
             turns: Arc::clone(&self.turns),
+            kv_shape: self.kv_shape.clone(),
+            meters: self.meters.clone(),
         };
         let answering = Arc::new(Mutex::new(answering));
         let over = runner.run(&answering, rest, turn).await?;
@@ -180,6 +185,8 @@ impl Engine {
 struct Runner {
     requests: mpsc::Sender<Request>,
     turns: Arc<Turns>,
+    kv_shape: KvShape,
+    meters: Meters,
 }
 
 impl Runner {
@@ -187,7 +194,9 @@ impl Runner {
     async fn run(&self, answering: &Arc<Mutex<Answering>>, rest: Rest, turn: Turn) -> Result<oneshot::Receiver<()>> {
         let (responder, responses) = mpsc::channel(RESPONSES);
         let (sender, over) = oneshot::channel();
-        let picker = Picker::new(Arc::clone(answering), Arc::clone(&self.turns), turn, responses, sender);
+        let kv_use = KvUse::new(&self.kv_shape, &self.meters.kv_cache_bytes);
+        let turns = Arc::clone(&self.turns);
+        let picker = Picker::new(Arc::clone(answering), turns, turn, responses, kv_use, sender);
         let sampling = SamplingParams {
             // The picker leaves one token to choose from.
             temperature: Some(0.0),

@@ -153,6 +153,8 @@ impl Loader for EngineLoader {
             chat_template: model.chat_template.clone(),
             isq: model.isq.clone(),
             uqff: model.uqff.clone(),
+            paged_attention: model.paged_attention,
+            kv_cache: model.kv_cache.unwrap_or_default(),
             max_running: model.max_running.unwrap_or(self.max_running),
             max_waiting: self.max_waiting,
             meters: meters.clone(),

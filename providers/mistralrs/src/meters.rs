@@ -1,5 +1,7 @@
 //! What the engines measure of their work. `docs/guides/metrics.md` lists the names.
 
+use std::sync::Arc;
+
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 
 const WAITING: &str = "puna_engine_requests_waiting";
@@ -8,6 +10,8 @@ const PROMPT_TOKENS: &str = "puna_engine_prompt_tokens_total";
 const GENERATED_TOKENS: &str = "puna_engine_generated_tokens_total";
 const CANCELLED: &str = "puna_engine_requests_cancelled_total";
 const FAILED: &str = "puna_engine_requests_failed_total";
+const KV_CACHE_BYTES: &str = "puna_engine_kv_cache_bytes";
+const KV_CACHE_USAGE: &str = "puna_engine_kv_cache_usage_ratio";
 const LOADED: &str = "puna_engine_model_loaded";
 
 /// What is measured of one model. Cheap to clone.
@@ -25,8 +29,11 @@ pub(crate) struct Meters {
     pub(crate) cancelled: Counter,
     /// Answers that ended with a fault of the engine.
     pub(crate) failed: Counter,
+    /// Bytes of keys and values of the answers that the engine works on.
+    pub(crate) kv_cache_bytes: Gauge,
     /// Whether the model is loaded.
     pub(crate) loaded: Gauge,
+    labels: Arc<[(&'static str, String); 2]>,
 }
 
 impl Meters {
@@ -44,8 +51,15 @@ impl Meters {
             generated_tokens: counter!(GENERATED_TOKENS, &labels),
             cancelled: counter!(CANCELLED, &labels),
             failed: counter!(FAILED, &labels),
+            kv_cache_bytes: gauge!(KV_CACHE_BYTES, &labels),
             loaded: gauge!(LOADED, &labels),
+            labels: Arc::new(labels),
         }
+    }
+
+    /// The part of the room for keys and values that is in use, for a model whose room has a bound: no other has this gauge.
+    pub(crate) fn kv_cache_usage(&self) -> Gauge {
+        gauge!(KV_CACHE_USAGE, &*self.labels)
     }
 
     /// Meters that measure nothing.
@@ -58,7 +72,9 @@ impl Meters {
             generated_tokens: Counter::noop(),
             cancelled: Counter::noop(),
             failed: Counter::noop(),
+            kv_cache_bytes: Gauge::noop(),
             loaded: Gauge::noop(),
+            labels: Arc::default(),
         }
     }
 }
@@ -88,6 +104,16 @@ fn describe() {
         "Requests whose client went away before the end."
     );
     describe_counter!(FAILED, Unit::Count, "Requests that ended with a fault of the engine.");
+    describe_gauge!(
+        KV_CACHE_BYTES,
+        Unit::Bytes,
+        "Bytes of keys and values of the answers that the engine works on."
+    );
+    describe_gauge!(
+        KV_CACHE_USAGE,
+        Unit::Count,
+        "The part of the room for keys and values that is in use."
+    );
     describe_gauge!(LOADED, Unit::Count, "Whether the model's weights are in memory.");
 }
 

@@ -10,23 +10,25 @@ use std::thread;
 use image::DynamicImage;
 use mistralrs::core::{
     AutoDeviceMapParams, ChatTemplate as ChatTemplateFile, DefaultSchedulerMethod, DeviceMapSetting,
-    EmbeddingLoaderBuilder, EmbeddingSpecificConfig, GGUFLoaderBuilder, GGUFSpecificConfig, Loader, MistralRsBuilder,
-    ModelDType, ModelGenerationDefaults, MultimodalLoaderBuilder, MultimodalLoaderType, MultimodalSpecificConfig,
-    NormalLoaderBuilder, NormalSpecificConfig, Pipeline, SchedulerConfig, TokenSource,
+    EmbeddingLoaderBuilder, EmbeddingSpecificConfig, GGUFLoaderBuilder, GGUFSpecificConfig, Loader, MemoryGpuConfig,
+    MistralRsBuilder, ModelDType, ModelGenerationDefaults, MultimodalLoaderBuilder, MultimodalLoaderType,
+    MultimodalSpecificConfig, NormalLoaderBuilder, NormalSpecificConfig, PagedAttentionConfig, PagedCacheType,
+    Pipeline, SchedulerConfig, TokenSource,
 };
 use mistralrs::llguidance::ParserFactory;
-use mistralrs::parse_isq_value;
+use mistralrs::{paged_attn_supported, parse_isq_value};
 use puna_api::{Error, Host, Result};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, oneshot};
 use tracing::Level;
 
+use super::kv_use::{Blocks, KvShape};
 use super::picker::EndTokens;
 use super::turns::Turns;
 use super::vision::{self, PassedOn, Sight};
 use super::{Encode, Engine, SamplingDefaults, Tokenizer};
 use crate::checkpoint::{Checkpoint, Layout};
-use crate::config::{DType, Device};
+use crate::config::{DType, Device, KvCache, PagedAttention};
 use crate::error;
 use crate::generation::{GenerationRequest, Held, Next};
 use crate::meters::{Counted, Meters};
@@ -52,6 +54,10 @@ pub(crate) struct EngineSettings {
     pub(crate) isq: Option<String>,
     /// The first file of weights in the format UQFF.
     pub(crate) uqff: Option<String>,
+    /// Whether keys and values are kept in blocks.
+    pub(crate) paged_attention: PagedAttention,
+    /// The room for keys and values, where they are.
+    pub(crate) kv_cache: KvCache,
     /// How many answers run at the same time.
     pub(crate) max_running: NonZeroUsize,
     /// How many answers may wait.
@@ -150,7 +156,7 @@ fn load_here(settings: &EngineSettings) -> Result<Engine> {
     let failed = |cause: String| error::load(&settings.id, &cause);
     in_a_runtime(&settings.id, async {
         let pipeline = read(settings).map_err(failed)?;
-        let model = describe(&pipeline).map_err(failed)?;
+        let model = describe(&pipeline, settings).map_err(failed)?;
         let own = match &settings.checkpoint {
             Checkpoint {
                 layout: Layout::Folder(folder),
@@ -167,18 +173,23 @@ fn load_here(settings: &EngineSettings) -> Result<Engine> {
         } else {
             settings.max_running
         };
-        let scheduler = SchedulerConfig::DefaultScheduler {
+        let is_paged = model.paged.is_some();
+        let scheduler = model.paged.unwrap_or(SchedulerConfig::DefaultScheduler {
             method: DefaultSchedulerMethod::Fixed(at_once),
-        };
-        // The engine's cache of prompts never drops anything on a CPU, and makes an answer depend on those before it.
+        });
+        // Without blocks, the engine's cache of prompts never drops anything on a CPU, and makes an answer depend on those before it.
         let engine = MistralRsBuilder::new(pipeline, scheduler, false, None)
-            .with_no_prefix_cache(true)
+            .with_no_prefix_cache(!is_paged || !settings.kv_cache.keeps_prefixes)
             .build()
             .await;
         let requests = engine.get_sender(None).map_err(|cause| failed(cause.to_string()))?;
         let context_length = settings
             .max_sequence_length
             .map_or(model.context_length, |most| most.get().min(model.context_length));
+        let context_length = model
+            .kv_shape
+            .capacity()
+            .map_or(context_length, |most| most.min(context_length));
         Ok(Engine {
             id: settings.id.clone(),
             _engine: engine,
@@ -197,6 +208,7 @@ fn load_here(settings: &EngineSettings) -> Result<Engine> {
                 settings.max_waiting,
                 settings.meters.clone(),
             )),
+            kv_shape: model.kv_shape,
             meters: settings.meters.clone(),
             _loaded: Counted::new(&settings.meters.loaded),
             host: settings.host.clone(),
@@ -219,10 +231,43 @@ pub(super) fn read(settings: &EngineSettings) -> Result<Arc<Mutex<dyn Pipeline>>
     let isq = isq.transpose()?;
     let passed_on = passed_on(settings)?;
     let loader = loader(settings, passed_on.as_ref())?;
+    let paged = paged_attention(settings, &device)?;
     let pipeline = loader
-        .load_model_from_hf(None, TokenSource::None, &dtype, &device, true, mapping, isq, None)
+        .load_model_from_hf(None, TokenSource::None, &dtype, &device, true, mapping, isq, paged)
         .map_err(|cause| cause.to_string())?;
     Ok(pipeline)
+}
+
+/// How the model is to keep keys and values in blocks, where it is.
+fn paged_attention(
+    settings: &EngineSettings,
+    device: &mistralrs::Device,
+) -> Result<Option<PagedAttentionConfig>, String> {
+    let is_possible = paged_attn_supported() && !device.is_cpu() && !settings.checkpoint.embeds;
+    let is_wanted = match settings.paged_attention {
+        PagedAttention::Auto => is_possible && device.is_cuda(),
+        PagedAttention::On if !is_possible => {
+            return Err("`paged_attention` is `on`, but the model is not on a GPU, or makes embeddings".to_owned());
+        }
+        PagedAttention::On => true,
+        PagedAttention::Off => false,
+    };
+    if !is_wanted {
+        return Ok(None);
+    }
+    let KvCache {
+        memory_share,
+        tokens,
+        block_size,
+        ..
+    } = settings.kv_cache;
+    let room = match tokens {
+        Some(tokens) => MemoryGpuConfig::ContextSize(tokens.get()),
+        None => MemoryGpuConfig::Utilization(memory_share.unwrap_or(0.9)),
+    };
+    PagedAttentionConfig::new(block_size, room, PagedCacheType::Auto)
+        .map(Some)
+        .map_err(|cause| cause.to_string())
 }
 
 /// What stands in for the template of a model that looks at images.
@@ -309,9 +354,12 @@ struct Description {
     context_length: usize,
     defaults: SamplingDefaults,
     is_on_cpu: bool,
+    kv_shape: KvShape,
+    /// How answers are scheduled where keys and values are kept in blocks.
+    paged: Option<SchedulerConfig>,
 }
 
-fn describe(pipeline: &Mutex<dyn Pipeline>) -> Result<Description, String> {
+fn describe(pipeline: &Mutex<dyn Pipeline>, settings: &EngineSettings) -> Result<Description, String> {
     let pipeline = pipeline.try_lock().map_err(|cause| cause.to_string())?;
     let metadata = pipeline.get_metadata();
     let tokenizer = pipeline.tokenizer().ok_or("the model has no tokenizer")?;
@@ -347,12 +395,33 @@ fn describe(pipeline: &Mutex<dyn Pipeline>) -> Result<Description, String> {
         .is_some_and(|text| !text.starts_with(' '));
     let defaults = pipeline.generation_defaults();
 
+    let bytes_per_token = metadata.model_metadata.as_ref().map_or(0, |shape| {
+        shape.num_layers() * shape.kv_cache_elements_per_token() * metadata.activation_dtype.size_in_bytes()
+    });
+    let blocks = metadata.cache_config.as_ref().map(|cache| Blocks {
+        size: cache.block_size,
+        count: cache.num_gpu_blocks,
+        usage: settings.meters.kv_cache_usage(),
+    });
+    let paged = metadata
+        .cache_config
+        .clone()
+        .map(|config| SchedulerConfig::PagedAttentionMeta {
+            max_num_seqs: settings.max_running.get(),
+            config,
+        });
+
     Ok(Description {
         template: chat_template.and_then(template_source),
         special_tokens: special_tokens.collect(),
         end_tokens,
         context_length: metadata.max_seq_len,
         is_on_cpu: pipeline.device().is_cpu(),
+        kv_shape: KvShape {
+            bytes_per_token,
+            blocks,
+        },
+        paged,
         defaults: defaults.as_ref().map(sampling_defaults).unwrap_or_default(),
         tokenizer: Tokenizer {
             longest_token: tokens.iter().map(|bytes| bytes.len()).max().unwrap_or_default(),

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use tokio::sync::oneshot;
 
 use super::call_watch::CallWatch;
+use super::kv_use::KvUse;
 use super::turns::{Turn, Turns};
 use super::vision::Sight;
 use crate::error;
@@ -298,6 +299,7 @@ struct Seat {
     turns: Arc<Turns>,
     made: usize,
     responses: Option<Receiver<Response>>,
+    kv_use: KvUse,
     // In this order: whoever hears that the turn is over finds it free.
     _turn: Turn,
     _over: oneshot::Sender<()>,
@@ -310,6 +312,7 @@ impl Picker {
         turns: Arc<Turns>,
         turn: Turn,
         responses: Receiver<Response>,
+        kv_use: KvUse,
         over: oneshot::Sender<()>,
     ) -> Self {
         Self(Mutex::new(Seat {
@@ -317,6 +320,7 @@ impl Picker {
             turns,
             made: 0,
             responses: Some(responses),
+            kv_use,
             _turn: turn,
             _over: over,
         }))
@@ -342,6 +346,7 @@ impl Seat {
     /// The token that the engine goes on with, after so many.
     fn pick(&mut self, logits: Vec<f32>, length: usize) -> u32 {
         self.take_responses();
+        self.kv_use.set(length);
         let mut answering = lock(&self.answering);
         answering.begin(length);
         let token = answering.next(logits);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::checkpoint::Checkpoint;
-use crate::config::{DType, Device};
+use crate::config::{DType, Device, KvCache, PagedAttention};
 
 async fn demo(host: &TestHost) -> Engine {
     let folder = host.host().data_dir().unwrap().join("model");
@@ -24,6 +24,8 @@ async fn demo(host: &TestHost) -> Engine {
         chat_template: None,
         isq: None,
         uqff: None,
+        paged_attention: PagedAttention::Auto,
+        kv_cache: KvCache::default(),
         max_running: NonZeroUsize::MIN,
         max_waiting: 16,
         meters: Meters::unread(),

@@ -31,6 +31,10 @@ impl Kept {
         self.0.lock().unwrap()[name].load(Ordering::Relaxed)
     }
 
+    fn has(&self, name: &str) -> bool {
+        self.0.lock().unwrap().contains_key(name)
+    }
+
     fn gauge(&self, name: &str) -> f64 {
         f64::from_bits(self.counter(name))
     }
@@ -99,6 +103,10 @@ fn the_engine_measures_its_work() {
         assert!(futures::poll!(&mut waiting).is_pending());
         assert_eq!(kept.gauge("puna_engine_requests_running"), 1.0);
         assert_eq!(kept.gauge("puna_engine_requests_waiting"), 1.0);
+        // Two of each number in four layers 192 wide, of four bytes each, for as many tokens as there are.
+        let per_token = 2.0 * 4.0 * 192.0 * 4.0;
+        let tokens = kept.gauge("puna_engine_kv_cache_bytes") / per_token;
+        assert!(tokens > 3.0 && tokens.fract() == 0.0, "{tokens}");
         drop(waiting);
         assert_eq!(kept.gauge("puna_engine_requests_waiting"), 0.0);
         assert_eq!(kept.counter("puna_engine_requests_cancelled_total"), 1);
@@ -106,8 +114,11 @@ fn the_engine_measures_its_work() {
         local.chat(&hello).await.unwrap();
         assert_eq!(kept.counter("puna_engine_requests_cancelled_total"), 2);
         assert_eq!(kept.counter("puna_engine_requests_failed_total"), 0);
+        // Nothing bounds the room on this device.
+        assert!(!kept.has("puna_engine_kv_cache_usage_ratio"));
         drop(local);
     });
     drop(runtime);
     assert_eq!(kept.gauge("puna_engine_model_loaded"), 0.0);
+    assert_eq!(kept.gauge("puna_engine_kv_cache_bytes"), 0.0);
 }
