@@ -13,6 +13,7 @@ use crate::write::write_files;
 
 mod bert;
 mod cross_encoder;
+mod embedding_gemma;
 mod qwen3;
 #[cfg(test)]
 mod tests;
@@ -51,7 +52,17 @@ pub fn write_qwen3_embedding(directory: &Path) -> Result<(), Error> {
     write_files(directory, &qwen3::files())
 }
 
-/// The width of all models of this kind.
+/// Writes an embedding model of the kind EmbeddingGemma into a folder, in the layout of sentence-transformers: mean pooling, two
+/// matrices, then normalisation. Its weights are random, its vectors have 64 numbers, and a text may have 256 tokens. Promises what
+/// [`write`](crate::write()) promises.
+///
+/// # Errors
+/// When the folder cannot be made or a file in it cannot be read, written or renamed.
+pub fn write_embedding_gemma(directory: &Path) -> Result<(), Error> {
+    write_files(directory, &embedding_gemma::files())
+}
+
+/// The width of all models of this kind but the last.
 const WIDTH: usize = 96;
 
 /// A matrix in rows, one row per output, filled by a function of row and column.

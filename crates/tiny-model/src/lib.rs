@@ -5,6 +5,7 @@ mod checkpoint;
 mod encoder;
 mod error;
 mod evaluation;
+mod gemma;
 mod gguf;
 mod network;
 mod random;
@@ -18,7 +19,9 @@ mod weights;
 mod write;
 
 pub use checkpoint::files;
-pub use encoder::{ENCODER_CONTEXT_LENGTH, write_embedding, write_qwen3_embedding, write_reranker};
+pub use encoder::{
+    ENCODER_CONTEXT_LENGTH, write_embedding, write_embedding_gemma, write_qwen3_embedding, write_reranker,
+};
 pub use error::Error;
 pub use evaluation::{Score, evaluate};
 pub use gguf::gguf;

@@ -6,10 +6,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::random::Random;
+use crate::gemma::{Network, WIDTH, text_config, tokenizer};
 use crate::safetensors::safetensors;
 use crate::shape::VOCABULARY_SIZE;
-use crate::tokenizer::{BEGIN_OF_TEXT, END_OF_TURN, Vocabulary, tokenizer_config_json, tokenizer_json};
+use crate::tokenizer::{BEGIN_OF_TEXT, END_OF_TURN, tokenizer_config_json};
 use crate::weights::Tensor;
 use crate::write::write_files;
 
@@ -45,14 +45,6 @@ const CHAT_TEMPLATE: &str = "\
 {%- endif %}
 ";
 
-const WIDTH: usize = 64;
-const LAYERS: usize = 2;
-const HEADS: usize = 4;
-const KEY_VALUE_HEADS: usize = 2;
-/// Not the width's share, as in the models of this kind.
-const HEAD_WIDTH: usize = 24;
-const FEED_FORWARD_WIDTH: usize = 96;
-
 /// The side of the image that the model sees, in pixels, and of a patch of it.
 const IMAGE_SIDE: usize = 28;
 const PATCH_SIDE: usize = 7;
@@ -83,7 +75,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
             "generation_config.json",
             text(&json!({"bos_token_id": BEGIN_OF_TEXT.id, "eos_token_id": [END_OF_TURN.id]})),
         ),
-        ("tokenizer.json", text(&tokenizer())),
+        ("tokenizer.json", text(&tokenizer(&IMAGE_MARKS, None))),
         ("tokenizer_config.json", text(&tokenizer_config)),
         ("preprocessor_config.json", text(&preprocessor_config())),
         (
@@ -104,26 +96,7 @@ fn config() -> Value {
         "mm_tokens_per_image": IMAGE_TOKENS,
         "eos_token_id": [END_OF_TURN.id],
         "torch_dtype": "float32",
-        "text_config": {
-            "model_type": "gemma3_text",
-            "vocab_size": VOCABULARY_SIZE + IMAGE_MARKS.len(),
-            "hidden_size": WIDTH,
-            "intermediate_size": FEED_FORWARD_WIDTH,
-            "num_hidden_layers": LAYERS,
-            "num_attention_heads": HEADS,
-            "num_key_value_heads": KEY_VALUE_HEADS,
-            "head_dim": HEAD_WIDTH,
-            "query_pre_attn_scalar": HEAD_WIDTH,
-            "hidden_activation": "gelu_pytorch_tanh",
-            "max_position_embeddings": VISION_CONTEXT_LENGTH,
-            "sliding_window": 64,
-            "sliding_window_pattern": LAYERS,
-            "rms_norm_eps": 1e-6,
-            "rope_theta": 1_000_000.0,
-            "rope_local_base_freq": 10_000.0,
-            "attention_bias": false,
-            "tie_word_embeddings": true,
-        },
+        "text_config": text_config(VOCABULARY_SIZE + IMAGE_MARKS.len(), VISION_CONTEXT_LENGTH, 64),
         "vision_config": {
             "model_type": "siglip_vision_model",
             "hidden_size": VISION_WIDTH,
@@ -157,45 +130,9 @@ fn preprocessor_config() -> Value {
     })
 }
 
-/// The other models' tokenizer, with the marks of images, and with the first token before every text.
-fn tokenizer() -> Value {
-    let mut tokenizer = tokenizer_json(&Vocabulary::load());
-    if let Some(added) = tokenizer["added_tokens"].as_array_mut() {
-        for (place, mark) in IMAGE_MARKS.into_iter().enumerate() {
-            added.push(json!({
-                "id": VOCABULARY_SIZE + place, "content": mark, "single_word": false, "lstrip": false, "rstrip": false,
-                "normalized": false, "special": true,
-            }));
-        }
-    }
-    let begin = BEGIN_OF_TEXT.text;
-    let text = |name: &str, kind: u8| json!({"Sequence": {"id": name, "type_id": kind}});
-    let first = json!({"SpecialToken": {"id": begin, "type_id": 0}});
-    tokenizer["post_processor"] = json!({
-        "type": "TemplateProcessing",
-        "single": [first, text("A", 0)],
-        "pair": [first, text("A", 0), text("B", 1)],
-        "special_tokens": {begin: {"id": begin, "ids": [BEGIN_OF_TEXT.id], "tokens": [begin]}},
-    });
-    tokenizer
-}
-
 fn weights() -> Vec<Tensor> {
-    let mut network = Network {
-        random: Random::new(0x76_69_73_69_6F_6E),
-        tensors: Vec::new(),
-    };
-    let text = "language_model.model";
-    // The model makes embeddings longer by the root of its width.
-    network.matrix(
-        &format!("{text}.embed_tokens.weight"),
-        VOCABULARY_SIZE + IMAGE_MARKS.len(),
-        WIDTH,
-    );
-    for layer in 0..LAYERS {
-        network.text_layer(&format!("{text}.layers.{layer}"));
-    }
-    network.same(&format!("{text}.norm.weight"), WIDTH, 0.0);
+    let mut network = Network::new(0x76_69_73_69_6F_6E);
+    network.text("language_model.model.", VOCABULARY_SIZE + IMAGE_MARKS.len());
 
     network.same("multi_modal_projector.mm_soft_emb_norm.weight", VISION_WIDTH, 0.0);
     network.matrix("multi_modal_projector.mm_input_projection_weight", VISION_WIDTH, WIDTH);
@@ -214,88 +151,31 @@ fn weights() -> Vec<Tensor> {
         VISION_WIDTH,
     );
     for layer in 0..VISION_LAYERS {
-        network.vision_layer(&format!("{vision}.encoder.layers.{layer}"));
+        vision_layer(&mut network, &format!("{vision}.encoder.layers.{layer}"));
     }
-    network.norm(&format!("{vision}.post_layernorm"));
+    norm(&mut network, &format!("{vision}.post_layernorm"));
     network.tensors
 }
 
-struct Network {
-    random: Random,
-    tensors: Vec<Tensor>,
+fn vision_layer(network: &mut Network, layer: &str) {
+    norm(network, &format!("{layer}.layer_norm1"));
+    norm(network, &format!("{layer}.layer_norm2"));
+    for (projection, rows, columns) in [
+        ("self_attn.q_proj", VISION_WIDTH, VISION_WIDTH),
+        ("self_attn.k_proj", VISION_WIDTH, VISION_WIDTH),
+        ("self_attn.v_proj", VISION_WIDTH, VISION_WIDTH),
+        ("self_attn.out_proj", VISION_WIDTH, VISION_WIDTH),
+        ("mlp.fc1", VISION_FEED_FORWARD_WIDTH, VISION_WIDTH),
+        ("mlp.fc2", VISION_WIDTH, VISION_FEED_FORWARD_WIDTH),
+    ] {
+        network.matrix(&format!("{layer}.{projection}.weight"), rows, columns);
+        network.same(&format!("{layer}.{projection}.bias"), rows, 0.0);
+    }
 }
 
-impl Network {
-    fn text_layer(&mut self, layer: &str) {
-        // Norms of this kind add one to their weights.
-        for norm in [
-            "input_layernorm",
-            "post_attention_layernorm",
-            "pre_feedforward_layernorm",
-            "post_feedforward_layernorm",
-        ] {
-            self.same(&format!("{layer}.{norm}.weight"), WIDTH, 0.0);
-        }
-        for norm in ["q_norm", "k_norm"] {
-            self.same(&format!("{layer}.self_attn.{norm}.weight"), HEAD_WIDTH, 0.0);
-        }
-        for (projection, rows, columns) in [
-            ("self_attn.q_proj", HEADS * HEAD_WIDTH, WIDTH),
-            ("self_attn.k_proj", KEY_VALUE_HEADS * HEAD_WIDTH, WIDTH),
-            ("self_attn.v_proj", KEY_VALUE_HEADS * HEAD_WIDTH, WIDTH),
-            ("self_attn.o_proj", WIDTH, HEADS * HEAD_WIDTH),
-            ("mlp.gate_proj", FEED_FORWARD_WIDTH, WIDTH),
-            ("mlp.up_proj", FEED_FORWARD_WIDTH, WIDTH),
-            ("mlp.down_proj", WIDTH, FEED_FORWARD_WIDTH),
-        ] {
-            self.matrix(&format!("{layer}.{projection}.weight"), rows, columns);
-        }
-    }
-
-    fn vision_layer(&mut self, layer: &str) {
-        self.norm(&format!("{layer}.layer_norm1"));
-        self.norm(&format!("{layer}.layer_norm2"));
-        for (projection, rows, columns) in [
-            ("self_attn.q_proj", VISION_WIDTH, VISION_WIDTH),
-            ("self_attn.k_proj", VISION_WIDTH, VISION_WIDTH),
-            ("self_attn.v_proj", VISION_WIDTH, VISION_WIDTH),
-            ("self_attn.out_proj", VISION_WIDTH, VISION_WIDTH),
-            ("mlp.fc1", VISION_FEED_FORWARD_WIDTH, VISION_WIDTH),
-            ("mlp.fc2", VISION_WIDTH, VISION_FEED_FORWARD_WIDTH),
-        ] {
-            self.matrix(&format!("{layer}.{projection}.weight"), rows, columns);
-            self.same(&format!("{layer}.{projection}.bias"), rows, 0.0);
-        }
-    }
-
-    fn norm(&mut self, name: &str) {
-        self.same(&format!("{name}.weight"), VISION_WIDTH, 1.0);
-        self.same(&format!("{name}.bias"), VISION_WIDTH, 0.0);
-    }
-
-    fn matrix(&mut self, name: &str, rows: usize, columns: usize) {
-        self.random(name, &[rows, columns], columns);
-    }
-
-    /// Values that keep the length of what they are applied to, which has `inputs` numbers.
-    fn random(&mut self, name: &str, shape: &[usize], inputs: usize) {
-        let scale = (inputs as f32).sqrt();
-        let count = shape.iter().product();
-        let values = (0..count).map(|_| self.random.normal() / scale).collect();
-        self.push(name, shape, values);
-    }
-
-    fn same(&mut self, name: &str, length: usize, value: f32) {
-        self.push(name, &[length], vec![value; length]);
-    }
-
-    fn push(&mut self, name: &str, shape: &[usize], values: Vec<f32>) {
-        self.tensors.push(Tensor {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            values,
-        });
-    }
+fn norm(network: &mut Network, name: &str) {
+    network.same(&format!("{name}.weight"), VISION_WIDTH, 1.0);
+    network.same(&format!("{name}.bias"), VISION_WIDTH, 0.0);
 }
 
 #[cfg(test)]
@@ -325,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_marks_of_images_are_tokens_of_their_own() {
-        let tokenizer: tokenizers::Tokenizer = tokenizer().to_string().parse().unwrap();
+        let tokenizer: tokenizers::Tokenizer = tokenizer(&IMAGE_MARKS, None).to_string().parse().unwrap();
         for (place, mark) in IMAGE_MARKS.into_iter().enumerate() {
             let encoding = tokenizer.encode(format!("a{mark}b"), true).unwrap();
             assert_eq!(encoding.get_ids()[0], BEGIN_OF_TEXT.id);

@@ -31,6 +31,7 @@ mod grammar;
 mod kv_use;
 mod load;
 mod picker;
+mod stand_in;
 #[cfg(test)]
 mod tests;
 mod turns;

@@ -3,16 +3,17 @@ use std::hash::Hasher;
 
 use tokenizers::Tokenizer;
 
-use super::{bert, cross_encoder, qwen3};
-use crate::{write_embedding, write_qwen3_embedding, write_reranker};
+use super::{bert, cross_encoder, embedding_gemma, qwen3};
+use crate::{write_embedding, write_embedding_gemma, write_qwen3_embedding, write_reranker};
 
 type Files = Vec<super::File>;
 
-fn models() -> [(&'static str, Files); 3] {
+fn models() -> [(&'static str, Files); 4] {
     [
         ("embedding", bert::files()),
         ("reranker", cross_encoder::files()),
         ("qwen3 embedding", qwen3::files()),
+        ("embedding gemma", embedding_gemma::files()),
     ]
 }
 
@@ -21,7 +22,12 @@ fn file<'a>(files: &'a Files, name: &str) -> &'a [u8] {
 }
 
 /// A change here is a change of the models that everyone sees.
-const PINNED: [u64; 3] = [0xE621_72E6_0718_FBF9, 0x0A74_6E24_C036_151B, 0xB6D6_570A_6150_B502];
+const PINNED: [u64; 4] = [
+    0xE621_72E6_0718_FBF9,
+    0x0A74_6E24_C036_151B,
+    0xB6D6_570A_6150_B502,
+    0x6A32_BF5F_5912_4D61,
+];
 
 #[test]
 fn every_run_makes_the_same_bytes() {
@@ -111,6 +117,7 @@ fn files_of_modules_go_to_their_folders_and_damage_is_repaired() {
         ("a", write_embedding as fn(&std::path::Path) -> _, bert::files()),
         ("b", write_reranker, cross_encoder::files()),
         ("c", write_qwen3_embedding, qwen3::files()),
+        ("d", write_embedding_gemma, embedding_gemma::files()),
     ] {
         let model = directory.path().join(name);
         write(&model).unwrap();

@@ -24,6 +24,7 @@ use tracing::Level;
 
 use super::kv_use::{Blocks, KvShape};
 use super::picker::EndTokens;
+use super::stand_in::StandIn;
 use super::turns::Turns;
 use super::vision::{self, PassedOn, Sight};
 use super::{Encode, Engine, SamplingDefaults, Tokenizer};
@@ -230,7 +231,8 @@ pub(super) fn read(settings: &EngineSettings) -> Result<Arc<Mutex<dyn Pipeline>>
     let isq = settings.isq.as_deref().map(|isq| parse_isq_value(isq, Some(&device)));
     let isq = isq.transpose()?;
     let passed_on = passed_on(settings)?;
-    let loader = loader(settings, passed_on.as_ref())?;
+    let stand_in = stand_in(settings)?;
+    let loader = loader(settings, passed_on.as_ref(), stand_in.as_ref())?;
     let paged = paged_attention(settings, &device)?;
     let pipeline = loader
         .load_model_from_hf(None, TokenSource::None, &dtype, &device, true, mapping, isq, paged)
@@ -281,10 +283,25 @@ fn passed_on(settings: &EngineSettings) -> Result<Option<PassedOn>, String> {
     written.map(Some).map_err(|error| error.message().to_owned())
 }
 
-fn loader(settings: &EngineSettings, passed_on: Option<&PassedOn>) -> Result<Box<dyn Loader>, String> {
+/// What stands in for the folder of an embedding model that the engine would take for another.
+fn stand_in(settings: &EngineSettings) -> Result<Option<StandIn>, String> {
     match &settings.checkpoint.layout {
         Layout::Folder(folder) if settings.checkpoint.embeds => {
-            let folder = utf8(folder)?.to_owned();
+            let data_dir = settings.host.data_dir().map_err(|error| error.message().to_owned())?;
+            StandIn::of(folder, data_dir)
+        }
+        Layout::Folder(_) | Layout::Gguf(_) => Ok(None),
+    }
+}
+
+fn loader(
+    settings: &EngineSettings,
+    passed_on: Option<&PassedOn>,
+    stand_in: Option<&StandIn>,
+) -> Result<Box<dyn Loader>, String> {
+    match &settings.checkpoint.layout {
+        Layout::Folder(folder) if settings.checkpoint.embeds => {
+            let folder = utf8(stand_in.map_or(folder, StandIn::path))?.to_owned();
             let config = EmbeddingSpecificConfig {
                 from_uqff: settings.uqff.as_ref().map(|name| vec![PathBuf::from(name)]),
                 ..EmbeddingSpecificConfig::default()

@@ -138,3 +138,26 @@ async fn an_embedding_model_is_listed_as_one() {
         puna_tiny_model::ENCODER_CONTEXT_LENGTH as u64
     );
 }
+
+/// Bidirectional attention near and far, mean pooling and two matrices, as sentence-transformers computes them.
+#[tokio::test]
+async fn embedding_gemma_makes_the_vectors_of_the_reference() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("embedding-gemma");
+    puna_tiny_model::write_embedding_gemma(&folder).unwrap();
+    let config = json!({"models": [{"path": folder, "id": "gemma"}]});
+    let mut local = Local::start(config).await.unwrap();
+    local.model = "gemma";
+    let fixture: Value = serde_json::from_str(include_str!("../reference/embedding_gemma.json")).unwrap();
+    let response = embed(&local, json!({"input": fixture["texts"]})).await.unwrap();
+    let expected: Vec<Vec<f32>> = serde_json::from_value(fixture["vectors"].clone()).unwrap();
+    let made = vectors(&response);
+    assert_eq!(made.len(), expected.len());
+    for ((made, expected), text) in made.iter().zip(&expected).zip(fixture["texts"].as_array().unwrap()) {
+        let furthest = made
+            .iter()
+            .zip(expected)
+            .map(|(left, right)| (left - right).abs())
+            .fold(0.0, f32::max);
+        assert!(made.len() == expected.len() && furthest < 1e-4, "{text}: {furthest}");
+    }
+}
