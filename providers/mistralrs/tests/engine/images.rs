@@ -278,3 +278,24 @@ async fn a_model_that_cannot_look_at_images_is_told_when_it_is_loaded() {
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(error.message().contains("failed to load the model `vision`"), "{error}");
 }
+
+/// The vision tower, what is handed on of it, and attention that goes both ways within an image, as transformers computes them.
+#[tokio::test]
+async fn gemma3_says_what_the_reference_says() {
+    let (local, _folder) = start().await;
+    let fixture: Value = serde_json::from_str(include_str!("../reference/gemma3.json")).unwrap();
+    let expected: Vec<f64> = serde_json::from_value(fixture["logprobs"].clone()).unwrap();
+    let text = json!({"type": "text", "text": fixture["text"]});
+    let messages = json!([{"role": "user", "content": [part(&fixture["url"]), text]}]);
+    let asked = body(
+        "",
+        json!({"messages": messages, "logprobs": true, "max_tokens": expected.len()}),
+    );
+    let answer = local.chat(&asked).await.unwrap();
+    let made = logprobs(&answer);
+    assert_eq!(made.len(), expected.len());
+    for (made, expected) in made.iter().zip(&expected) {
+        assert!((made - expected).abs() < 1e-3, "{made} {expected}");
+    }
+    assert_eq!(fixture["prompt_tokens"], answer.usage.unwrap().prompt_tokens);
+}
