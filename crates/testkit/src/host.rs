@@ -93,7 +93,10 @@ impl RuntimeTasks {
 
 impl Tasks for RuntimeTasks {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.running().spawn_on(task, &self.handle);
+        let mut running = self.running();
+        // Those that have ended take memory until somebody looks.
+        while running.try_join_next().is_some() {}
+        running.spawn_on(task, &self.handle);
     }
 
     fn shutdown(&self) -> BoxFuture<'static, ()> {

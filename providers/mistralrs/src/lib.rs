@@ -13,6 +13,8 @@ mod forms;
 mod generation;
 mod images;
 mod logprobs;
+#[cfg(all(test, target_os = "linux"))]
+mod memory;
 mod messages;
 mod meters;
 mod pool;

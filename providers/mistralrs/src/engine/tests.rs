@@ -258,18 +258,7 @@ async fn an_answer_that_is_dropped_ends_with_the_next_token() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_dropped_engine_gives_its_memory_back() {
-    // The allocator of the C library keeps memory for each of many threads, which hides what engines keep; so it gets one arena.
-    let measured = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "--ignored",
-            "engine::tests::memory_is_flat_while_engines_come_and_go",
-        ])
-        .env("MALLOC_ARENA_MAX", "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&measured.stdout);
-    assert!(measured.status.success() && said.contains("1 passed"), "{said}");
+    crate::memory::run_alone("engine::tests::memory_is_flat_while_engines_come_and_go");
 }
 
 #[cfg(target_os = "linux")]
@@ -286,9 +275,7 @@ async fn memory_is_flat_while_engines_come_and_go() {
         tokio::time::timeout(Duration::from_secs(60), requests.closed())
             .await
             .unwrap();
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        resident.push(line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024);
+        resident.push(crate::memory::resident_bytes());
     }
     let weights = Checkpoint::find(&folder, None).unwrap().weight_bytes;
     // After the first rounds the allocator has what it needs.

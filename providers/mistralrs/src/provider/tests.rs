@@ -75,3 +75,46 @@ async fn an_engine_that_ends_is_built_anew_and_serves_again() {
     let answer = provider.chat_completion(&context(), request).await.unwrap();
     assert_eq!(answer.get().unwrap().choices[0].message.content.as_deref(), Some("AAA"));
 }
+
+/// What a request took is given back, however many there were.
+#[cfg(target_os = "linux")]
+#[test]
+fn requests_leave_nothing_behind() {
+    crate::memory::run_alone("provider::tests::memory_is_flat_over_requests");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "`requests_leave_nothing_behind` runs it in a process of its own"]
+async fn memory_is_flat_over_requests() {
+    const ROUNDS: usize = 6;
+    const REQUESTS: usize = 400;
+    let host = TestHost::new().unwrap();
+    let provider = provider(&host).await;
+    let mut resident = Vec::new();
+    for round in 0..ROUNDS {
+        for number in 0..REQUESTS {
+            // Each asks for something else, so that what is kept for those that come again shows too.
+            let mut request = chat(&format!("Say {round} and {number}."));
+            let mut body: Value = serde_json::from_slice(request.body.bytes().unwrap()).unwrap();
+            body["max_tokens"] = json!(2);
+            request.body = Json::from_bytes(body.to_string());
+            if number % 4 == 0 {
+                let mut stream = provider.chat_completion_stream(&context(), request).await.unwrap();
+                while let Some(chunk) = stream.next().await {
+                    chunk.unwrap();
+                }
+            } else {
+                provider.chat_completion(&context(), request).await.unwrap();
+            }
+        }
+        resident.push(crate::memory::resident_bytes());
+    }
+    // After the first rounds the allocator has what it needs.
+    let growth = resident[ROUNDS - 1].saturating_sub(resident[1]);
+    let requests = (ROUNDS - 2) * REQUESTS;
+    assert!(
+        growth < requests as u64 * 512,
+        "{growth} bytes over {requests} requests: {resident:?}"
+    );
+}
