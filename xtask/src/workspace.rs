@@ -6,18 +6,6 @@ use std::process::{Command, Stdio};
 
 use crate::Result;
 
-/// What cargo tells the programs that it runs of their crates. Handed on to another cargo, it has build scripts that look at these
-/// variables (that of `ring` does) run again, and with them everything above them be compiled again: TLS, and the engine.
-const OF_THIS_CRATE: [&str; 7] = [
-    "CARGO_MANIFEST_DIR",
-    "CARGO_MANIFEST_LINKS",
-    "CARGO_PKG_NAME",
-    "CARGO_PKG_VERSION_MAJOR",
-    "CARGO_PKG_VERSION_MINOR",
-    "CARGO_PKG_VERSION_PATCH",
-    "CARGO_PKG_VERSION_PRE",
-];
-
 /// The folder that this file's crate is part of.
 pub(crate) struct Workspace {
     root: PathBuf,
@@ -51,9 +39,7 @@ impl Workspace {
     ) -> CommandLine {
         let mut command = Command::new(program);
         command.current_dir(&self.root).args(arguments).stdin(Stdio::null());
-        for variable in OF_THIS_CRATE {
-            command.env_remove(variable);
-        }
+        puna_distro::forget_crate(&mut command);
         CommandLine(command)
     }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::{Error, Result, Step};
 
 /// What cargo tells the programs that it runs of their crates. Handed on to another cargo, it has build scripts that look at these
-/// variables (that of `ring` does) run again, and with them everything above them be compiled again.
+/// variables (that of `ring` does) run again, and with them everything above them be compiled again: TLS, and the engine.
 const OF_THE_CALLER: [&str; 7] = [
     "CARGO_MANIFEST_DIR",
     "CARGO_MANIFEST_LINKS",
@@ -19,6 +19,13 @@ const OF_THE_CALLER: [&str; 7] = [
     "CARGO_PKG_VERSION_PATCH",
     "CARGO_PKG_VERSION_PRE",
 ];
+
+/// Keeps from a command what a cargo that runs this program told it of its crate, for commands that may start another cargo.
+pub fn forget_crate(command: &mut Command) {
+    for variable in OF_THE_CALLER {
+        command.env_remove(variable);
+    }
+}
 
 /// A cargo that runs in the workspace's root, so that the workspace's `.cargo/config.toml` holds for what it builds.
 pub(crate) struct Cargo<'a> {
@@ -47,9 +54,7 @@ impl Cargo<'_> {
     fn command(&self) -> Command {
         let mut command = Command::new(self.program);
         command.current_dir(self.workspace);
-        for variable in OF_THE_CALLER {
-            command.env_remove(variable);
-        }
+        forget_crate(&mut command);
         command
     }
 

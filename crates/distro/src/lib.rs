@@ -11,6 +11,7 @@ mod sbom;
 mod steps;
 mod with_crate;
 
+pub use cargo::forget_crate;
 pub use describe::{Description, LinkedProvider};
 pub use error::{Error, Result};
 pub use generate::GENERATED_BY;
