@@ -23,6 +23,7 @@ const STEPS: &[(&str, Run)] = &[
     ("codegen", check_generated),
     ("clients", clients),
     ("live", live),
+    ("postgres", postgres),
     ("outside", outside),
     ("nextest", nextest),
 ];
@@ -267,6 +268,25 @@ fn live(suite: &Suite<'_>) -> Result<Option<String>> {
     ]
     .concat();
     with_llama_cpp(suite, command.into_iter().map(OsString::from))
+}
+
+/// The trials of every suite that are about PostgreSQL, against one that is started for them.
+fn postgres(suite: &Suite<'_>) -> Result<Option<String>> {
+    let work = suite.workspace.target()?.join("postgres");
+    let own: [OsString; 4] = [
+        "tests/postgres/run.py".into(),
+        "--work".into(),
+        work.into(),
+        "--".into(),
+    ];
+    let command = [
+        &["cargo", "test", "--quiet"],
+        suite.packages(),
+        &["--test", "conformance", "--", "postgres::"],
+    ]
+    .concat();
+    let arguments = own.into_iter().chain(command.into_iter().map(OsString::from));
+    done(suite.workspace.command("python3", arguments).run())
 }
 
 /// Runs the client tests' script, which starts the server of llama.cpp on the tiny model.

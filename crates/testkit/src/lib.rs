@@ -5,10 +5,14 @@ pub mod fixtures;
 mod golden;
 mod host;
 mod live;
+#[cfg(feature = "s3")]
+mod s3;
 mod stub;
 pub mod wire;
 
 pub use golden::redact;
 pub use host::{TestHost, context};
 pub use live::live_setting;
+#[cfg(feature = "s3")]
+pub use s3::S3Server;
 pub use stub::{Fault, Framing, Outcome, ReceivedRequest, RefusedPort, StubSettings, StubUpstream};

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Starts PostgreSQL and runs a command with its address in PUNA_TEST_POSTGRES; see README.md. Needs nothing but Python's standard library to start."""
+
+import argparse
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+# The package carries PostgreSQL 16 with pgvector, for these versions of Python.
+PACKAGE = "pgserver==0.1.4"
+VERSIONS = ["3.12", "3.11", "3.10", "3.9"]
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--work", type=Path, required=True, help="a folder for the installed package, kept between runs")
+    arguments.add_argument("command", nargs="+", help="what to run beside the server")
+    arguments = arguments.parse_args()
+    with server(install(arguments.work.resolve())) as url:
+        print("+", *arguments.command, flush=True)
+        environment = os.environ | {"PUNA_TEST_POSTGRES": url}
+        raise SystemExit(subprocess.run(arguments.command, stdin=subprocess.DEVNULL, env=environment).returncode)
+
+
+def find_python():
+    versions = Path.home() / ".pyenv" / "versions"
+    for version in VERSIONS:
+        for candidate in [f"python{version}", *sorted(map(str, versions.glob(f"{version}.*/bin/python3")))]:
+            path = shutil.which(candidate)
+            if path and subprocess.run([path, "-c", ""], stderr=subprocess.DEVNULL).returncode == 0:
+                return path
+    raise SystemExit(f"no Python of {', '.join(VERSIONS)} found; the package {PACKAGE} is made for these")
+
+
+def install(work):
+    """The folder of the server's programs."""
+    folder, stamp = work / "python", work / "installed.txt"
+    if not (stamp.exists() and stamp.read_text() == PACKAGE):
+        subprocess.run([find_python(), "-m", "venv", "--clear", folder], check=True)
+        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--no-deps", PACKAGE], check=True)
+        stamp.write_text(PACKAGE)
+    return next(folder.glob("lib/python*/site-packages/pgserver/pginstall"))
+
+
+@contextlib.contextmanager
+def server(programs):
+    with tempfile.TemporaryDirectory(prefix="puna-postgres-") as folder:
+        folder = Path(folder)
+        options = {}
+        if os.getuid() == 0:
+            # PostgreSQL refuses to run as root, and nobody else can look into root's folders.
+            nobody = pwd.getpwnam("nobody")
+            options = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": [], "cwd": folder}
+            # Its libraries lie beside the package, and are looked for there.
+            package = programs.parent
+            for copied in [package, package.with_name(f"{package.name}.libs")]:
+                shutil.copytree(copied, folder / copied.name, symlinks=True)
+            programs = folder / package.name / programs.name
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        data, port = folder / "data", free_port()
+        settings = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "max_connections=200"]
+        initdb = [programs / "bin" / "initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-sync"]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **options)
+        log = open(folder / "log", "w")
+        process = subprocess.Popen([programs / "bin" / "postgres", "-D", data, "-p", str(port), *settings], stdout=log, stderr=log, **options)
+        try:
+            ready = [programs / "bin" / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "60"]
+            while subprocess.run(ready, **options).returncode != 0:
+                if process.poll() is not None:
+                    raise SystemExit(f"PostgreSQL did not start:\n{(folder / 'log').read_text()}")
+            yield f"postgres://postgres@127.0.0.1:{port}/postgres"
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+if __name__ == "__main__":
+    main()
