@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-use crate::{Api, Error, Inference, Result, Services};
+use crate::{Api, Error, Files, Inference, Result, Services};
 
 /// A provider's view of its server: its own id and data folder, tasks that end with the server, the APIs that it declared in
 /// [`Provider::NEEDS`](crate::Provider::NEEDS), and shared resources such as the outbound HTTP settings. Cheap to clone.
@@ -73,13 +73,21 @@ impl Host {
 
     /// The inference of the whole server, routed by model id. Fails unless the provider declared that it needs it.
     pub fn inference(&self) -> Result<Arc<dyn Inference>> {
-        self.0.needs.inference.clone().ok_or_else(|| {
-            Error::internal(format!(
-                "provider `{}` uses `{}` without declaring it",
-                self.0.provider_id,
-                Api::Inference
-            ))
-        })
+        let inference = self.0.needs.inference.clone();
+        inference.ok_or_else(|| self.undeclared(Api::Inference))
+    }
+
+    /// The files of the whole server. Fails unless the provider declared that it needs them, and where the server has none.
+    pub fn files(&self) -> Result<Arc<dyn Files>> {
+        let files = self.0.needs.files.clone();
+        files.ok_or_else(|| self.undeclared(Api::Files))
+    }
+
+    fn undeclared(&self, api: Api) -> Error {
+        Error::internal(format!(
+            "provider `{}` uses `{api}` without declaring it, or the server has no provider of it",
+            self.0.provider_id
+        ))
     }
 
     /// A resource that the server shares with its providers, by type.

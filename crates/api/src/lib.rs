@@ -3,6 +3,7 @@
 mod context;
 mod device;
 mod error;
+mod files;
 mod host;
 mod inference;
 mod json;
@@ -16,6 +17,10 @@ mod services;
 pub use context::{Principal, ProviderData, RequestContext, RequestContextBuilder};
 pub use device::Device;
 pub use error::{Error, ErrorKind, Result};
+pub use files::{
+    ByteRange, ExpiresAfter, ExpiryAnchor, File, FileContent, FileDetails, FileList, FileObject, FilePurpose,
+    FileQuery, FileStatus, FileUpload, Files, SortOrder,
+};
 pub use host::{Host, HostBuilder, Tasks};
 pub use inference::*;
 pub use json::{Json, JsonError};

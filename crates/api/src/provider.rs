@@ -16,18 +16,29 @@ use crate::{Error, Host, Result, Services};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Api {
+    /// Files that are uploaded once and used by other APIs.
+    Files,
     /// Chat completions, completions, embeddings and reranking.
     Inference,
 }
 
 impl Api {
     /// Every API, in the order of the documentation.
-    pub const ALL: &'static [Self] = &[Self::Inference];
+    pub const ALL: &'static [Self] = &[Self::Files, Self::Inference];
 
     /// The name in a configuration, such as `inference`.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Files => "files",
             Self::Inference => "inference",
+        }
+    }
+
+    /// Whether a server can have several providers of it, told apart by what a request names.
+    pub const fn takes_several(self) -> bool {
+        match self {
+            Self::Files => false,
+            Self::Inference => true,
         }
     }
 

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Health, Inference, Models, Rerank};
+use crate::{Files, Health, Inference, Models, Rerank};
 
 /// The capabilities that a provider built. Set those that it has; each is one object, shared by all requests.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Services {
+    /// Uploaded files.
+    pub files: Option<Arc<dyn Files>>,
     /// Chat completions, completions and embeddings.
     pub inference: Option<Arc<dyn Inference>>,
     /// Reranking.
@@ -20,6 +22,13 @@ pub struct Services {
 }
 
 impl Services {
+    /// Adds files.
+    #[must_use]
+    pub fn with_files(mut self, files: Arc<dyn Files>) -> Self {
+        self.files = Some(files);
+        self
+    }
+
     /// Adds inference.
     #[must_use]
     pub fn with_inference(mut self, inference: Arc<dyn Inference>) -> Self {
@@ -52,6 +61,7 @@ impl Services {
 impl fmt::Debug for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Services")
+            .field("files", &self.files.is_some())
             .field("inference", &self.inference.is_some())
             .field("rerank", &self.rerank.is_some())
             .field("models", &self.models.is_some())
