@@ -62,7 +62,7 @@ async fn serve(
 ) -> Result<()> {
     let grace = settings.limits.shutdown_grace;
     let stack = Stack::build(plan, resources).await?;
-    output::say(&(greeting(&stack, &listeners) + notes))?;
+    output::say(&(greeting(&stack, &listeners).await + notes))?;
     tracing::info!(address = %listeners.address(), ready_after = ?started.elapsed(), "listening");
     let ending = async {
         asked_to_end(1).await;
@@ -78,13 +78,13 @@ async fn serve(
 }
 
 /// Where the server listens, and what it serves so far.
-fn greeting(stack: &Stack, listeners: &Listeners) -> String {
+async fn greeting(stack: &Stack, listeners: &Listeners) -> String {
     let mut text = format!(
         "puna: `{}` is listening on http://{}\n",
         stack.name(),
         listeners.address()
     );
-    let models = stack.models(&RequestContext::new("start"));
+    let models = stack.models(&RequestContext::new("start")).await;
     for model in &models {
         let _ = writeln!(text, "  {:<40} {}", model.id, model.model_type.name());
     }

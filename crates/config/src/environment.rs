@@ -35,6 +35,14 @@ impl Environment {
         self.get_non_empty("PUNA_HOME").map(PathBuf::from).or_else(home)
     }
 
+    /// The path with the home folder in place of a leading `~/`, as a shell would have it.
+    pub(crate) fn under_home(&self, path: &str) -> PathBuf {
+        match (path.strip_prefix("~/"), self.get_non_empty("HOME")) {
+            (Some(rest), Some(home)) => Path::new(home).join(rest),
+            _ => PathBuf::from(path),
+        }
+    }
+
     /// All variables, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))

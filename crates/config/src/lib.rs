@@ -21,6 +21,7 @@ mod schema;
 mod server;
 mod serving;
 mod source;
+mod storage;
 mod value;
 mod yaml;
 
@@ -28,7 +29,10 @@ pub use document::schema;
 pub use environment::Environment;
 pub use load::load;
 pub use manifest::{BuildManifest, CrateSource, GitReference, ManifestCrate};
-pub use plan::{DisabledProvider, MissingPart, ModelPlan, Overrides, Plan, ProviderPlan};
+pub use plan::{
+    BackendPlan, DisabledProvider, LocationPlan, MissingPart, ModelPlan, Overrides, Plan, PostgresPlan, ProviderPlan,
+    StoragePlan, StorePlan,
+};
 pub use problem::{Position, Problem, Problems};
 pub use server::{ApiKey, CorsConfig, LimitsConfig, LogConfig, LogFormat, ServerConfig};
 pub use source::Source;

@@ -15,7 +15,7 @@ use crate::path::Path;
 use crate::report::Site;
 use crate::schema::Schema;
 use crate::value::convert;
-use crate::{Environment, Overrides, Plan, Problem, Problems, Source, models, providers, serving};
+use crate::{Environment, Overrides, Plan, Problem, Problems, Source, models, providers, serving, storage};
 
 /// The version of the shape that this crate reads.
 const VERSION: u64 = 2;
@@ -107,13 +107,24 @@ fn plan(
 
     let mut missing = Missing::new(&site);
     missing.add_parts_of(&document);
+    let storage = storage::read(
+        &site,
+        document.storage.take(),
+        state_dir.as_deref(),
+        environment,
+        &mut missing,
+        problems,
+    );
     let entries = document.providers.take().unwrap_or_default();
     let providers = providers::read(
         &site,
         document.apis.as_deref(),
         &entries,
         disabled,
-        linked,
+        &providers::Here {
+            linked,
+            storage: &storage,
+        },
         &mut missing,
         problems,
     );
@@ -135,6 +146,7 @@ fn plan(
         apis: providers.apis,
         providers: providers.plans,
         models,
+        storage: storage.plan?,
         server: server?,
         disabled: providers.disabled,
         missing,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::conditional::resource_id;
-use crate::document::{Document, Logging, Safety, Storage, Telemetry};
+use crate::document::{Document, Logging, Safety, Telemetry};
 use crate::path::Path;
 use crate::report::Site;
 use crate::{MissingPart, Problem};
@@ -22,7 +22,6 @@ pub(crate) const OTHER_APIS: &[&str] = &[
     "datasets",
     "eval",
     "file_processors",
-    "files",
     "interactions",
     "messages",
     "post_training",
@@ -79,7 +78,6 @@ impl<'a> Missing<'a> {
     /// Adds everything outside of `apis`, `providers`, `server` and the models.
     pub(crate) fn add_parts_of(&mut self, document: &Document) {
         let Document {
-            storage,
             registered_resources,
             vector_stores,
             safety,
@@ -101,20 +99,11 @@ impl<'a> Missing<'a> {
             ..
         } = document;
 
-        let keeps_state = |storage: &Storage| {
-            let stores = serde_json::to_value(&storage.stores).ok();
-            let has_store = stores
-                .as_ref()
-                .and_then(Value::as_object)
-                .is_some_and(|stores| stores.values().any(|store| !store.is_null()));
-            has_store || !storage.backends.is_empty()
-        };
-        let no_state = "what this binary serves keeps no state";
+        let no_state = "this version reads `storage`, where later versions of the original have it";
         let python = "it describes Python packages; a provider here is a crate that `build.yaml` names";
         let default_shield = |safety: &Safety| safety.default_shield_id.is_some();
         let levels = |logging: &Logging| !logging.category_levels.is_empty();
         for (key, asked_for, reason) in [
-            ("storage", storage.as_ref().is_some_and(keeps_state), no_state),
             ("metadata_store", metadata_store.is_some(), no_state),
             ("inference_store", inference_store.is_some(), no_state),
             ("conversations_store", conversations_store.is_some(), no_state),

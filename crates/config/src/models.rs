@@ -1,5 +1,7 @@
 //! Registered models.
 
+use puna_api::Api;
+
 use crate::document::{Document, Model};
 use crate::missing::Missing;
 use crate::nearest::{list, nearest};
@@ -87,9 +89,14 @@ enum Provider {
 }
 
 fn provider_of(model: &Model, providers: &Providers) -> Provider {
-    let ids = || providers.plans.iter().map(|plan| plan.id.as_str());
+    let with_models: Vec<_> = providers
+        .plans
+        .iter()
+        .filter(|plan| plan.apis.contains(&Api::Inference))
+        .collect();
+    let ids = || with_models.iter().map(|plan| plan.id.as_str());
     let Some(id) = &model.provider_id else {
-        return match (providers.plans.as_slice(), providers.broken.as_slice()) {
+        return match (with_models.as_slice(), providers.broken.as_slice()) {
             ([only], []) => Provider::Found(only.id.clone()),
             (_, [_, ..]) => Provider::LeftOut,
             ([], []) => Provider::Wrong {

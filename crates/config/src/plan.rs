@@ -1,8 +1,10 @@
 //! What a checked configuration says to build.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use puna_api::{Api, CheckedConfig, ModelType, ProviderSpec};
+use puna_api::{Api, CheckedConfig, ModelType, ProviderSpec, Secret};
 use serde_json::{Map, Value};
 
 use crate::{Position, ServerConfig};
@@ -20,12 +22,83 @@ pub struct Plan {
     pub providers: Vec<ProviderPlan>,
     /// The models that the file registers, in its order. Each one's provider is in `providers`.
     pub models: Vec<ModelPlan>,
+    /// Where state is kept. Nothing of it is opened yet.
+    pub storage: StoragePlan,
     /// How to serve.
     pub server: ServerConfig,
     /// Providers whose id or type expanded to nothing, in the order of the file.
     pub disabled: Vec<DisabledProvider>,
     /// What the file asks for and this binary does not have. Empty unless [`Overrides::skip_missing`] allows to leave it out.
     pub missing: Vec<MissingPart>,
+}
+
+/// Where state is kept: the backends by name, and what the server itself keeps in them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoragePlan {
+    /// The backends for keys and values (`kv_…`). Without a `storage.backends`, `kv_default` in the state folder.
+    pub kv: BTreeMap<String, BackendPlan>,
+    /// The backends for tables (`sql_…`). Without a `storage.backends`, `sql_default` in the state folder.
+    pub sql: BTreeMap<String, BackendPlan>,
+    /// Where models that are registered while the server runs are kept.
+    pub registry: StorePlan,
+}
+
+/// A backend.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackendPlan {
+    /// Where it is.
+    pub location: LocationPlan,
+    /// The table of a backend for keys and values.
+    pub table_name: Option<String>,
+    /// What stands before the namespaces of a backend for keys and values.
+    pub namespace: Option<String>,
+}
+
+/// A database.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LocationPlan {
+    /// A file of SQLite.
+    Sqlite(PathBuf),
+    /// A database of a PostgreSQL server.
+    Postgres(Box<PostgresPlan>),
+}
+
+/// A database of a PostgreSQL server. Either the connection string is there, or host, database and user are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PostgresPlan {
+    /// A name, an address, or the folder of a Unix socket. Default `localhost`.
+    pub host: String,
+    /// The port. Default 5432.
+    pub port: u16,
+    /// The database. Default `llamastack`, as in the original.
+    pub database: String,
+    /// Who connects.
+    pub user: String,
+    /// Their password.
+    pub password: Option<Secret<String>>,
+    /// A URL in place of the five.
+    pub connection_string: Option<Secret<String>>,
+    /// How TLS is used, in the words of libpq; checked to be one of them.
+    pub ssl_mode: Option<String>,
+    /// Who signs the server's certificate.
+    pub ca_cert_path: Option<PathBuf>,
+    /// How many connections are held at most. Default 30.
+    pub max_connections: u32,
+    /// How old a connection may become.
+    pub max_lifetime: Option<Duration>,
+    /// Whether a connection is tried before it is used. Default true.
+    pub test_before_use: bool,
+    /// How long a statement may take.
+    pub statement_timeout: Option<Duration>,
+}
+
+/// A place in a backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorePlan {
+    /// The backend, which is there.
+    pub backend: String,
+    /// What keeps its keys apart from others.
+    pub namespace: String,
 }
 
 /// A provider to build.

@@ -14,6 +14,7 @@ use crate::path::Path;
 use crate::redact::redact;
 use crate::report::Site;
 use crate::schema::Schema;
+use crate::storage::Backends;
 use crate::value::convert;
 use crate::yaml::{Content, Node};
 use crate::{DisabledProvider, Problem, ProviderPlan};
@@ -33,16 +34,25 @@ pub(crate) struct Providers {
     pub(crate) broken: Vec<String>,
 }
 
-/// Checks the two parts against the providers of this binary.
+/// What the two parts are checked against.
+pub(crate) struct Here<'a> {
+    /// The providers of this binary.
+    pub(crate) linked: &'a [ProviderSpec],
+    /// The storage that providers may name.
+    pub(crate) storage: &'a Backends,
+}
+
+/// Checks the two parts against what is here.
 pub(crate) fn read(
     site: &Site<'_>,
     apis: Option<&[String]>,
     entries: &BTreeMap<String, Vec<ProviderEntry>>,
     disabled: Vec<DisabledEntry>,
-    linked: &[ProviderSpec],
+    here: &Here<'_>,
     missing: &mut Missing<'_>,
     problems: &mut Vec<Problem>,
 ) -> Providers {
+    let linked = here.linked;
     let disabled = disabled
         .into_iter()
         .map(|entry| DisabledProvider {
@@ -60,6 +70,7 @@ pub(crate) fn read(
     let mut reader = Reader {
         site,
         linked,
+        storage: here.storage,
         missing,
         problems,
         configs: BTreeMap::new(),
@@ -83,6 +94,7 @@ pub(crate) fn read(
 struct Reader<'a, 'b> {
     site: &'a Site<'a>,
     linked: &'a [ProviderSpec],
+    storage: &'a Backends,
     missing: &'a mut Missing<'b>,
     problems: &'a mut Vec<Problem>,
     /// What each provider's first entry says.
@@ -156,6 +168,11 @@ impl Reader<'_, '_> {
                 continue;
             }
             self.check_id(&entry.provider_id, &path.clone().key("provider_id"));
+            if let (Some((first, _)), false) = (ids.first(), api.takes_several()) {
+                let message = format!("`{api}` takes one provider, and `{first}` is one already");
+                let hint = "nothing in a request would tell them apart; remove one of them".to_owned();
+                self.problems.push(self.site.problem(&path, message, Some(hint)));
+            }
             if let Some((_, first)) = ids.iter().find(|(id, _)| *id == entry.provider_id) {
                 let first = self.site.locate(first, false);
                 let hint = format!("the first one is `{}`; give each provider an id of its own", first.path);
@@ -258,6 +275,10 @@ impl Reader<'_, '_> {
             converted.value = Value::Object(Map::new());
         }
         let shown = redact(&converted.value, &schema);
+        let before = self.problems.len();
+        self.problems
+            .extend(self.storage.unknown_names(&converted.value, &schema, &config));
+        let names_backends = self.problems.len() == before;
         let veil = |path: &Path| config.veil(path, &schema);
         let background = Background {
             schema: &schema,
@@ -266,7 +287,7 @@ impl Reader<'_, '_> {
             veil: &veil,
         };
         let (checked, findings) = check(converted.value, &background, |value| spec.check(value));
-        let is_faultless = findings.is_empty() && converted.settled.is_empty();
+        let is_faultless = findings.is_empty() && converted.settled.is_empty() && names_backends;
         self.problems.extend(
             findings
                 .into_iter()
@@ -359,6 +380,7 @@ mod tests {
         let mut reader = Reader {
             site: &site,
             linked: &linked,
+            storage: &Backends::default(),
             missing: &mut missing,
             problems: &mut problems,
             configs: BTreeMap::new(),

@@ -115,6 +115,13 @@ impl<'a> Schema<'a> {
         })
     }
 
+    /// The kind of storage backend that a text here names, `kv` or `sql`, if it names one.
+    pub(crate) fn named_backend(&self) -> Option<&'a str> {
+        self.alternatives
+            .iter()
+            .find_map(|alternative| alternative.get("x-puna-backend").and_then(Value::as_str))
+    }
+
     /// Whether text may stand here and no other scalar, so that an expanded variable is not turned into a number.
     pub(crate) fn is_text(&self) -> bool {
         let Types {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::join_all;
-use puna_api::{Api, Error, Host, Result, Services, Tasks};
+use puna_api::{Api, Error, Files, Host, Result, Services, Tasks};
 use puna_config::ProviderPlan;
 
 use crate::listing::Listing;
@@ -19,6 +19,8 @@ pub(crate) struct Assembly {
     pub(crate) registry: Arc<Registry>,
     pub(crate) tasks: Arc<dyn Tasks>,
     pub(crate) resources: Resources,
+    /// The provider of files, once it is built.
+    pub(crate) files: Arc<OnceLock<Arc<dyn Files>>>,
     /// Each provider gets a folder of its own in it.
     pub(crate) state_dir: PathBuf,
     pub(crate) refresh_interval: Duration,
@@ -44,10 +46,14 @@ impl Assembly {
             self.state_dir.join("providers").join(&id),
             Arc::clone(&self.tasks),
         );
+        let mut needs = Services::default();
         if spec.needs.contains(&Api::Inference) {
-            let inference = Arc::new(RoutedInference(Arc::clone(&self.registry)));
-            host = host.needs(Services::default().with_inference(inference));
+            needs = needs.with_inference(Arc::new(RoutedInference(Arc::clone(&self.registry))));
         }
+        if let Some(files) = self.files.get().filter(|_| spec.needs.contains(&Api::Files)) {
+            needs = needs.with_files(Arc::clone(files));
+        }
+        host = host.needs(needs);
         let services = spec
             .build(config, self.resources.add_to(host).build())
             .await
@@ -55,6 +61,13 @@ impl Assembly {
                 let message = format!("failed to start the provider `{id}` ({}): {error}", spec.provider_type);
                 Error::new(error.kind(), message).with_source(error)
             })?;
+        if let Some(files) = services.files.clone()
+            && self.files.set(files).is_err()
+        {
+            return Err(Error::configuration(format!(
+                "the provider `{id}` serves files, and another one does already"
+            )));
+        }
         let models = services.models.clone();
         let inline = spec.provider_type.starts_with("inline::");
         let lists_all = inline && models.is_some();

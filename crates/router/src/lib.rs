@@ -8,10 +8,12 @@ mod assembly;
 mod linked;
 mod listing;
 mod registration;
+mod registrations;
 mod registry;
 mod resources;
 mod routed;
 mod stack;
+mod storage;
 mod suggestions;
 mod tasks;
 

@@ -14,7 +14,7 @@ use crate::suggestions::hint;
 const ANY_PROVIDER: &str = "all";
 /// The provider's model id that stands for the first listed model of its type.
 const FIRST_MODEL: &str = "auto";
-/// At most this many models are registered while the server runs: each stays in memory, and in the table that every change makes anew.
+/// At most this many models are registered while servers run: each stays in memory, and in the table that every change makes anew.
 const MAX_ADDED: usize = 1000;
 
 /// A provider that was built.
@@ -24,6 +24,17 @@ pub(crate) struct Target {
     /// Whether the models that it lists are all that it has; a remote service may have more.
     pub(crate) lists_all: bool,
     pub(crate) services: Services,
+}
+
+impl Target {
+    /// Whether models lead to it; a provider of files alone has none.
+    fn has_models(&self) -> bool {
+        let services = &self.services;
+        services.files.is_none()
+            || services.inference.is_some()
+            || services.rerank.is_some()
+            || services.models.is_some()
+    }
 }
 
 /// A model and the provider that serves it.
@@ -52,13 +63,13 @@ struct Sources {
     listed: HashMap<String, Vec<ProviderModel>>,
 }
 
-/// A model that was registered since the server started.
-#[derive(Debug)]
-struct Added {
+/// A model that was registered while a server ran, this one or another over the same storage.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Added {
     /// What was asked for.
-    registration: ModelRegistration,
+    pub(crate) registration: ModelRegistration,
     /// What was made of it, with what the provider then listed.
-    plan: ModelPlan,
+    pub(crate) plan: ModelPlan,
 }
 
 #[derive(Debug, Default)]
@@ -93,51 +104,81 @@ impl Registry {
         });
     }
 
-    /// Registers a model until the server ends. The same once more changes nothing, whatever the provider lists by then; another model of the
-    /// same id is a conflict, as is one too many.
-    pub(crate) fn register(&self, registration: ModelRegistration) -> Result<Arc<Model>> {
+    /// What a registration comes to, which [`add`](Self::add) makes true; `None` stands for the same once more, whatever the provider lists by
+    /// then. Another model of the same id is a conflict, as is one too many.
+    pub(crate) fn check(&self, registration: ModelRegistration) -> Result<Option<Added>> {
         registration.check()?;
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = registration.model_id.clone();
-        if !sources.added.iter().any(|added| added.registration == registration) {
-            let target = sources.target_of(registration.provider_id.as_deref())?;
-            let listed = sources.listed.get(&target.provider_id).map(Vec::as_slice);
-            let plan = registration.clone().plan(&target, listed)?;
-            if !sources.added.iter().any(|added| added.plan == plan) {
-                if self.table.load().routes.contains_key(&id) {
-                    let message = format!("there is a model `{}` already", shortened(&id));
-                    return Err(Error::conflict(message).with_param("model_id"));
-                }
-                if sources.added.len() >= MAX_ADDED {
-                    let message = format!(
-                        "{MAX_ADDED} models were registered while this server runs, which is the most; unregister one, or put models into the \
-                         configuration"
-                    );
-                    return Err(Error::conflict(message).with_code("too_many_models"));
-                }
-                sources.added.push(Added { registration, plan });
-                self.table.store(Arc::new(sources.table()));
-            }
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if sources.added.iter().any(|added| added.registration == registration) {
+            return Ok(None);
         }
-        drop(sources);
-        self.route(&id).map(|route| route.model)
+        let target = sources.target_of(registration.provider_id.as_deref())?;
+        let listed = sources.listed.get(&target.provider_id).map(Vec::as_slice);
+        let plan = registration.clone().plan(&target, listed)?;
+        if sources.added.iter().any(|added| added.plan == plan) {
+            return Ok(None);
+        }
+        if self.table.load().routes.contains_key(&plan.model_id) {
+            return Err(taken(&plan.model_id));
+        }
+        if sources.added.len() >= MAX_ADDED {
+            let message = format!(
+                "{MAX_ADDED} models are registered, which is the most; unregister one, or put models into the configuration"
+            );
+            return Err(Error::conflict(message).with_code("too_many_models"));
+        }
+        Ok(Some(Added { registration, plan }))
     }
 
-    /// Takes back what [`register`](Self::register) did.
-    pub(crate) fn unregister(&self, id: &str) -> Result<()> {
+    /// Adds a model that was registered while a server ran.
+    pub(crate) fn add(&self, added: Added) {
+        self.change(|sources| {
+            sources.added.retain(|other| other.plan.model_id != added.plan.model_id);
+            sources.added.push(added);
+        });
+    }
+
+    /// Replaces all models that were registered while a server ran. Those of the configuration stand above them.
+    pub(crate) fn set_added(&self, mut added: Vec<Added>) {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(place) = sources.added.iter().position(|added| added.plan.model_id == id) else {
-            drop(sources);
-            let model = self.route(id)?.model;
-            let message = format!(
-                "the model `{}` is in the configuration or listed by its provider, and stays as long as it is there",
-                shortened(&model.id)
-            );
-            return Err(Error::invalid_request(message).with_param("model"));
-        };
-        sources.added.remove(place);
-        self.table.store(Arc::new(sources.table()));
-        Ok(())
+        added.retain(|added| !sources.is_configured(&added.plan.model_id));
+        if sources.added != added {
+            sources.added = added;
+            self.table.store(Arc::new(sources.table()));
+        }
+    }
+
+    /// Whether the configuration registers a model of this id.
+    pub(crate) fn is_configured(&self, id: &str) -> bool {
+        self.sources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_configured(id)
+    }
+
+    /// Fails unless a model of this id was registered while a server ran.
+    pub(crate) fn check_added(&self, id: &str) -> Result<()> {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if sources.added.iter().any(|added| added.plan.model_id == id) {
+            return Ok(());
+        }
+        drop(sources);
+        let model = self.route(id)?.model;
+        let message = format!(
+            "the model `{}` is in the configuration or listed by its provider, and stays as long as it is there",
+            shortened(&model.id)
+        );
+        Err(Error::invalid_request(message).with_param("model"))
+    }
+
+    /// Takes a model back that was registered while a server ran.
+    pub(crate) fn remove(&self, id: &str) {
+        self.change(|sources| sources.added.retain(|added| added.plan.model_id != id));
+    }
+
+    /// Whether an id leads to a model that is registered or listed.
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        self.table.load().routes.contains_key(id)
     }
 
     fn change(&self, change: impl FnOnce(&mut Sources)) {
@@ -212,6 +253,11 @@ impl Registry {
     }
 }
 
+/// The answer where another model has the id already.
+pub(crate) fn taken(id: &str) -> Error {
+    Error::conflict(format!("there is a model `{}` already", shortened(id))).with_param("model_id")
+}
+
 /// A name for a message, of a length that a reader can bear.
 fn shortened(id: &str) -> std::borrow::Cow<'_, str> {
     const LONGEST: usize = 200;
@@ -225,13 +271,12 @@ impl Sources {
     fn table(&self) -> Table {
         let mut table = Table {
             targets: self
-                .targets
-                .iter()
+                .model_targets()
                 .map(|target| (target.provider_id.clone(), Arc::clone(target)))
                 .collect(),
             ..Table::default()
         };
-        for target in &self.targets {
+        for target in self.model_targets() {
             for listed in self.listed.get(&target.provider_id).into_iter().flatten() {
                 let id = format!("{}/{}", target.provider_id, listed.provider_model_id);
                 table.add(
@@ -257,16 +302,25 @@ impl Sources {
         table
     }
 
+    fn is_configured(&self, id: &str) -> bool {
+        self.registered.iter().any(|plan| plan.model_id == id)
+    }
+
+    /// The providers that models lead to.
+    fn model_targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.targets.iter().filter(|target| target.has_models())
+    }
+
     /// The provider of a registration: the one that it names, or else the only one.
     fn target_of(&self, provider_id: Option<&str>) -> Result<Arc<Target>> {
-        let found = match (provider_id, self.targets.as_slice()) {
+        let targets: Vec<_> = self.model_targets().collect();
+        let found = match (provider_id, targets.as_slice()) {
             (Some(id), targets) => targets.iter().find(|target| target.provider_id == id),
             (None, [only]) => Some(only),
             (None, _) => None,
         };
-        found.cloned().ok_or_else(|| {
-            let there: Vec<_> = self
-                .targets
+        found.copied().cloned().ok_or_else(|| {
+            let there: Vec<_> = targets
                 .iter()
                 .map(|target| format!("`{}`", target.provider_id))
                 .collect();
@@ -291,8 +345,7 @@ impl Sources {
             listed.iter().find(|model| model.model_type == registered.model_type)
         };
         let target = self
-            .targets
-            .iter()
+            .model_targets()
             .find(|target| match registered.provider_id.as_str() {
                 ANY_PROVIDER => first(target).is_some(),
                 provider_id => target.provider_id == provider_id,
@@ -476,6 +529,15 @@ mod tests {
         }
     }
 
+    /// Registers a model with this server alone.
+    fn register(registry: &Registry, asked: ModelRegistration) -> Result<Arc<Model>> {
+        let id = asked.model_id.clone();
+        if let Some(added) = registry.check(asked)? {
+            registry.add(added);
+        }
+        registry.route(&id).map(|route| route.model)
+    }
+
     #[test]
     fn a_model_can_be_registered_and_taken_back() {
         let registry = registry();
@@ -488,18 +550,19 @@ mod tests {
             }],
         );
         let asked = registration("mine", Some("local"), Some("vectors"));
-        let model = registry.register(asked.clone()).unwrap();
+        let model = register(&registry, asked.clone()).unwrap();
         assert_eq!(
             (model.provider_model_id.as_str(), model.model_type, &model.metadata),
             ("vectors", ModelType::Embedding, &dimension)
         );
-        assert_eq!(registry.register(asked).unwrap(), model);
+        assert_eq!(register(&registry, asked).unwrap(), model);
         assert_eq!(registry.route_for("mine", ModelType::Embedding).unwrap().model, model);
         // A provider that may have more models than it lists is taken at the caller's word.
-        registry.register(registration("other", Some("vllm"), None)).unwrap();
-        registry.unregister("mine").unwrap();
+        register(&registry, registration("other", Some("vllm"), None)).unwrap();
+        registry.check_added("mine").unwrap();
+        registry.remove("mine");
         assert_eq!(registry.route("mine").unwrap_err().kind(), ErrorKind::NotFound);
-        assert_eq!(registry.unregister("mine").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(registry.check_added("mine").unwrap_err().kind(), ErrorKind::NotFound);
         assert!(registry.route("other").is_ok());
     }
 
@@ -507,13 +570,13 @@ mod tests {
     fn the_same_registration_is_the_same_whatever_the_provider_lists_by_then() {
         let registry = registry();
         let asked = registration("mine", Some("vllm"), Some("meta/llama-3"));
-        registry.register(asked.clone()).unwrap();
+        register(&registry, asked.clone()).unwrap();
         let mut known = listed("meta/llama-3", ModelType::Llm);
         known.metadata.insert("context_length".to_owned(), 4096.into());
         registry.set_listed("vllm", vec![known]);
-        registry.register(asked).unwrap();
+        register(&registry, asked).unwrap();
         let other = registration("mine", Some("vllm"), Some("guess"));
-        assert_eq!(registry.register(other).unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(register(&registry, other).unwrap_err().kind(), ErrorKind::Conflict);
     }
 
     #[test]
@@ -521,16 +584,16 @@ mod tests {
         let registry = registry();
         let numbered = |number: usize| registration(&format!("m{number}"), Some("vllm"), None);
         for number in 0..MAX_ADDED {
-            registry.register(numbered(number)).unwrap();
+            register(&registry, numbered(number)).unwrap();
         }
-        let error = registry.register(numbered(MAX_ADDED)).unwrap_err();
+        let error = register(&registry, numbered(MAX_ADDED)).unwrap_err();
         assert_eq!(
             (error.kind(), error.code()),
             (ErrorKind::Conflict, Some("too_many_models"))
         );
-        registry.register(numbered(0)).unwrap();
-        registry.unregister("m0").unwrap();
-        registry.register(numbered(MAX_ADDED)).unwrap();
+        register(&registry, numbered(0)).unwrap();
+        registry.remove("m0");
+        register(&registry, numbered(MAX_ADDED)).unwrap();
     }
 
     #[test]
@@ -580,10 +643,10 @@ mod tests {
                 "model_id",
             ),
         ] {
-            let error = registry.register(asked.clone()).unwrap_err();
+            let error = registry.check(asked.clone()).unwrap_err();
             assert_eq!((error.kind(), error.param()), (kind, Some(param)), "{asked:?}");
         }
-        let error = registry.unregister("fast").unwrap_err();
+        let error = registry.check_added("fast").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidRequest);
     }
 }

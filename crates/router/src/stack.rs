@@ -1,22 +1,24 @@
 //! The Stack itself.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use puna_api::{
     Api, BoxStream, ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Completion, CompletionRequest,
-    EmbeddingsRequest, EmbeddingsResponse, Error, HealthStatus, Inference, InferenceRequest, Json, Model, ModelType,
-    RequestContext, RerankRequest, RerankResponse, RerankTask, Result,
+    EmbeddingsRequest, EmbeddingsResponse, Error, Files, HealthStatus, Inference, InferenceRequest, Json, Model,
+    ModelType, RequestContext, RerankRequest, RerankResponse, RerankTask, Result,
 };
 use puna_config::Plan;
 use serde_json::Value;
 
 use crate::assembly::Assembly;
 use crate::registration::ModelRegistration;
-use crate::registry::Registry;
+use crate::registrations::Registrations;
+use crate::registry::{Registry, Route};
 use crate::resources::Resources;
 use crate::routed::no_inference;
+use crate::storage;
 use crate::tasks::TrackedTasks;
 
 /// How long a provider may take to say how it is.
@@ -29,8 +31,11 @@ pub struct Stack(Arc<Fields>);
 struct Fields {
     name: String,
     registry: Arc<Registry>,
+    registrations: Registrations,
+    files: Arc<OnceLock<Arc<dyn Files>>>,
     entries: Vec<ProviderEntry>,
     tasks: TrackedTasks,
+    storage: Arc<puna_storage::Storage>,
 }
 
 /// A provider as the configuration has it, once for each API that it serves.
@@ -63,19 +68,27 @@ impl Stack {
                 })
             })
             .collect();
+        let storage = Arc::new(storage::of(&plan.storage)?);
+        let files = Arc::new(OnceLock::new());
         let assembly = Assembly {
             registry: Arc::clone(&registry),
             tasks: Arc::new(tasks.clone()),
-            resources,
+            resources: resources.with(Arc::clone(&storage)),
+            files: Arc::clone(&files),
             state_dir: plan.state_dir,
             refresh_interval: plan.server.registry_refresh_interval,
         };
         assembly.build(plan.providers).await?;
+        let registrations = Registrations::new(Arc::clone(&storage), &plan.storage.registry, Arc::clone(&registry));
+        registrations.reconcile().await?;
         Ok(Self(Arc::new(Fields {
             name: plan.name,
             registry,
+            registrations,
+            files,
             entries,
             tasks,
+            storage,
         })))
     }
 
@@ -85,7 +98,8 @@ impl Stack {
     }
 
     /// The model of this id. Fails as not found, with near names, when there is none.
-    pub fn model(&self, _context: &RequestContext, id: &str) -> Result<Arc<Model>> {
+    pub async fn model(&self, _context: &RequestContext, id: &str) -> Result<Arc<Model>> {
+        self.0.registrations.look_for(id).await;
         self.0.registry.route(id).map(|route| route.model)
     }
 
@@ -97,19 +111,31 @@ impl Stack {
     }
 
     /// Every model that is registered or listed, ordered by id.
-    pub fn models(&self, _context: &RequestContext) -> Vec<Arc<Model>> {
+    pub async fn models(&self, _context: &RequestContext) -> Vec<Arc<Model>> {
+        self.0.registrations.look_again().await;
         self.0.registry.models()
     }
 
-    /// Registers a model, until the server ends. Fails as an invalid request that names the field, or as a conflict when another model
-    /// has the id.
-    pub fn register_model(&self, _context: &RequestContext, registration: ModelRegistration) -> Result<Arc<Model>> {
-        self.0.registry.register(registration)
+    /// Registers a model, for this server, those over the same storage, and those that come after it. Fails as an invalid request that names
+    /// the field, or as a conflict when another model has the id.
+    pub async fn register_model(
+        &self,
+        _context: &RequestContext,
+        registration: ModelRegistration,
+    ) -> Result<Arc<Model>> {
+        self.0.registrations.register(registration).await
     }
 
     /// Takes back what [`register_model`](Self::register_model) did. Models of the configuration, and those that providers list, stay.
-    pub fn unregister_model(&self, _context: &RequestContext, id: &str) -> Result<()> {
-        self.0.registry.unregister(id)
+    pub async fn unregister_model(&self, _context: &RequestContext, id: &str) -> Result<()> {
+        self.0.registrations.unregister(id).await
+    }
+
+    /// The files of the server. Fails as unsupported where no provider keeps any.
+    pub fn files(&self) -> Result<&Arc<dyn Files>> {
+        self.0.files.get().ok_or_else(|| {
+            Error::unsupported("this server keeps no files; its configuration has no provider of the API `files`")
+        })
     }
 
     /// Every provider, in the order of the configuration.
@@ -138,13 +164,19 @@ impl Stack {
         })
     }
 
-    fn inference<T>(
+    /// The route of a model id. One that is not known here may have been registered with another replica.
+    async fn route(&self, model: &str, model_type: ModelType) -> Result<Route> {
+        self.0.registrations.look_for(model).await;
+        self.0.registry.route_for(model, model_type)
+    }
+
+    async fn inference<T>(
         &self,
         model: &str,
         body: Json<T>,
         model_type: ModelType,
     ) -> Result<(Arc<dyn Inference>, InferenceRequest<T>)> {
-        let route = self.0.registry.route_for(model, model_type)?;
+        let route = self.route(model, model_type).await?;
         let inference = route
             .target
             .services
@@ -168,7 +200,7 @@ impl Stack {
         model: &str,
         body: Json<ChatCompletionRequest>,
     ) -> Result<Json<ChatCompletion>> {
-        let (inference, request) = self.inference(model, body, ModelType::Llm)?;
+        let (inference, request) = self.inference(model, body, ModelType::Llm).await?;
         inference.chat_completion(context, request).await
     }
 
@@ -179,7 +211,7 @@ impl Stack {
         model: &str,
         body: Json<ChatCompletionRequest>,
     ) -> Result<BoxStream<Result<Json<ChatCompletionChunk>>>> {
-        let (inference, request) = self.inference(model, body, ModelType::Llm)?;
+        let (inference, request) = self.inference(model, body, ModelType::Llm).await?;
         inference.chat_completion_stream(context, request).await
     }
 
@@ -190,7 +222,7 @@ impl Stack {
         model: &str,
         body: Json<CompletionRequest>,
     ) -> Result<Json<Completion>> {
-        let (inference, request) = self.inference(model, body, ModelType::Llm)?;
+        let (inference, request) = self.inference(model, body, ModelType::Llm).await?;
         inference.completion(context, request).await
     }
 
@@ -201,7 +233,7 @@ impl Stack {
         model: &str,
         body: Json<CompletionRequest>,
     ) -> Result<BoxStream<Result<Json<Completion>>>> {
-        let (inference, request) = self.inference(model, body, ModelType::Llm)?;
+        let (inference, request) = self.inference(model, body, ModelType::Llm).await?;
         inference.completion_stream(context, request).await
     }
 
@@ -212,7 +244,7 @@ impl Stack {
         model: &str,
         body: Json<EmbeddingsRequest>,
     ) -> Result<Json<EmbeddingsResponse>> {
-        let (inference, request) = self.inference(model, body, ModelType::Embedding)?;
+        let (inference, request) = self.inference(model, body, ModelType::Embedding).await?;
         inference.embeddings(context, request).await
     }
 
@@ -223,7 +255,7 @@ impl Stack {
         model: &str,
         body: Json<RerankRequest>,
     ) -> Result<RerankResponse> {
-        let route = self.0.registry.route_for(model, ModelType::Rerank)?;
+        let route = self.route(model, ModelType::Rerank).await?;
         let Some(rerank) = &route.target.services.rerank else {
             return Err(Error::unsupported(format!(
                 "the provider `{}` of the model `{model}` does not rerank",
@@ -246,6 +278,9 @@ impl Stack {
     pub async fn shutdown(&self, grace: Duration) {
         if !self.0.tasks.end(grace).await {
             tracing::warn!("background work did not end within {grace:?}");
+        }
+        if tokio::time::timeout(grace, self.0.storage.close()).await.is_err() {
+            tracing::warn!("the storage was not closed within {grace:?}");
         }
     }
 }

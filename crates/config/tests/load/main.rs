@@ -2,12 +2,14 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a test's helpers may fail loudly, as the test may"
 )]
 
 mod refused;
 mod server;
 mod starter;
+mod storage;
 mod support;
 
 use puna_api::{Api, ModelType, ProviderSpec};
@@ -242,7 +244,7 @@ models:
         "config.yaml:7:58 providers.inference[0].config.api_token: the environment variable `MOUNTAIN_TOKEN` is not set, or empty \
          (set it, or give a default: `${env.MOUNTAIN_TOKEN:=default}`)\n\
          config.yaml:7:83 providers.inference[0].config.colour: unknown key (known here: `base_url`, `api_token`, `max_tokens`, \
-         `refresh_models`, `allowed_models`, `tls_verify` and `network`)"
+         `refresh_models`, `allowed_models`, `tls_verify`, `network` and `store`)"
     );
 }
 

@@ -34,6 +34,18 @@ pub(crate) struct MountainConfig {
     /// The connection.
     #[serde(default)]
     network: Network,
+    /// Where things are kept.
+    #[serde(default)]
+    store: Option<Store>,
+}
+
+/// Where things are kept.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store {
+    /// A backend for tables.
+    #[schemars(extend("x-puna-backend" = "sql"))]
+    backend: String,
 }
 
 /// The connection.
@@ -80,6 +92,7 @@ impl Provider for Mountain {
             allowed_models: Vec::new(),
             tls_verify: None,
             network: Network::default(),
+            store: None,
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) const REGISTER: Route = Route {
     operation_id: "registerModel",
     tag: "Models",
     summary: "Register a model",
-    description: "Gives a model of a provider another name, until the server ends. The same once more changes nothing.",
+    description: "Gives a model of a provider another name, which is kept in the server's storage. The same once more changes nothing.",
     public: false,
     api: None,
     parameters: &[],
@@ -102,13 +102,13 @@ async fn register(call: &mut Call) -> Result<Reply> {
         model_type: request.model_type,
         metadata: request.metadata.unwrap_or_default(),
     };
-    let model = call.stack.register_model(&call.context, registration)?;
+    let model = call.stack.register_model(&call.context, registration).await?;
     Reply::json(&Json::new(ModelObject::from(&*model)))
 }
 
 async fn unregister(call: &mut Call) -> Result<Reply> {
     let id = call.path_parameter("model").await?;
-    call.stack.unregister_model(&call.context, &id)?;
+    call.stack.unregister_model(&call.context, &id).await?;
     Reply::json(&Json::new(ModelDeleted {
         id,
         object: "model",

@@ -140,13 +140,13 @@ static FIRST_ASKED: LazyLock<u64> = LazyLock::new(|| {
 });
 
 async fn list(call: &mut Call) -> Result<Reply> {
-    let models = call.stack.models(&call.context);
+    let models = call.stack.models(&call.context).await;
     let data = models.iter().map(|model| ModelObject::from(&**model)).collect();
     Reply::json(&Json::new(ModelList { object: "list", data }))
 }
 
 async fn retrieve(call: &mut Call) -> Result<Reply> {
     let id = call.path_parameter("model").await?;
-    let model = call.stack.model(&call.context, &id)?;
+    let model = call.stack.model(&call.context, &id).await?;
     Reply::json(&Json::new(ModelObject::from(&*model)))
 }
