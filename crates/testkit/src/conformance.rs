@@ -1,4 +1,4 @@
-//! One suite for every provider of inference.
+//! One suite for every provider of an API: [`main`] for inference, [`files()`] for files.
 //!
 //! A provider crate runs it from `tests/conformance.rs`, which is a test without a harness:
 //!
@@ -21,6 +21,7 @@ mod chat;
 mod completion;
 mod embeddings;
 mod faults;
+mod files;
 mod isolation;
 mod lacking;
 mod outcome;
@@ -34,6 +35,7 @@ mod tools;
 mod trial;
 mod wire;
 
+pub use files::{FilesTarget, files};
 pub use target::{Endpoint, Live, Target};
 
 use target::Place;
