@@ -114,6 +114,7 @@ fn settings(config: &ServerConfig) -> Result<ServerSettings> {
     Ok(ServerSettings {
         limits: Limits {
             max_body_bytes: limits.max_body_bytes,
+            max_file_bytes: limits.max_file_bytes,
             max_decompressed_bytes: limits.max_decompressed_bytes,
             max_json_depth: limits.max_json_depth,
             max_header_bytes: limits.max_header_bytes,

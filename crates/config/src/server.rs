@@ -43,8 +43,10 @@ pub struct ApiKey {
 /// Bounds on requests: `server.limits`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LimitsConfig {
-    /// The size of a request body as it arrives, in bytes. Default 64 MiB.
+    /// The size of a request body as it arrives, in bytes; an upload has a bound of its own. Default 64 MiB.
     pub max_body_bytes: usize,
+    /// The size of an uploaded file, in bytes. Default 512 MiB.
+    pub max_file_bytes: u64,
     /// The size that a compressed body may unpack to, in bytes. Default 100 MiB.
     pub max_decompressed_bytes: usize,
     /// How deep arrays and objects of a JSON body may nest. Default 64.

@@ -30,6 +30,7 @@ pub(crate) fn read(server: Server) -> Result<ServerConfig, Vec<Fault>> {
     reader.check_host(&server.host);
     let Limits {
         max_body_bytes,
+        max_file_bytes,
         max_decompressed_bytes,
         max_json_depth,
         max_header_bytes,
@@ -47,6 +48,7 @@ pub(crate) fn read(server: Server) -> Result<ServerConfig, Vec<Fault>> {
     let limits = |key: &str| Path::default().key("limits").key(key);
     let limits = LimitsConfig {
         max_body_bytes: max_body_bytes.get(),
+        max_file_bytes: max_file_bytes.get(),
         max_decompressed_bytes: max_decompressed_bytes.get(),
         max_json_depth: max_json_depth.get(),
         max_header_bytes: max_header_bytes.get(),

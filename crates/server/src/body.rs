@@ -15,8 +15,10 @@ use crate::error::{Failure, Result};
 use crate::settings::Limits;
 
 mod unpack;
+mod upload;
 
 use unpack::Encoding;
+pub(crate) use upload::{Upload, too_large as file_too_large};
 
 /// Reads a body to its end and unpacks it if it is compressed.
 pub(crate) async fn read(mut body: Body, headers: &HeaderMap, limits: &Limits) -> Result<Bytes> {

@@ -5,13 +5,13 @@ use axum::extract::{FromRequestParts, Query, RawPathParams};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use puna_api::{BoxStream, Error, Json, RequestContext};
 use puna_router::Stack;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::body;
+use crate::body::{self, Upload};
 use crate::endpoint::Server;
 use crate::error::{Failure, Result};
 use crate::head::{Field, Head};
@@ -37,6 +37,13 @@ pub(crate) enum Reply {
     Document { content_type: &'static str, body: Bytes },
     /// A stream of JSON documents, of which the first has come.
     Events(BoxStream<puna_api::Result<Bytes>>),
+    /// So many bytes of any kind, with their own status and headers.
+    Bytes {
+        status: StatusCode,
+        headers: HeaderMap,
+        length: u64,
+        content: BoxStream<puna_api::Result<Bytes>>,
+    },
 }
 
 impl Call {
@@ -69,6 +76,24 @@ impl Call {
         let body = body::read(std::mem::take(&mut self.body), &self.parts.headers, &self.limits).await?;
         self.log.note_bytes_in(body.len());
         Ok(body)
+    }
+
+    /// The body as it comes, bounded as one with a file in it. There is nothing left after the first time.
+    pub(crate) fn upload(&mut self) -> Result<Upload> {
+        Upload::new(std::mem::take(&mut self.body), &self.parts.headers, self.limits)
+    }
+
+    /// Notes for the log how much came in.
+    pub(crate) fn note_bytes_in(&mut self, bytes: u64) {
+        self.log.note_bytes_in(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The fields of `table` that a body has.

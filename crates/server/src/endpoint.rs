@@ -18,6 +18,7 @@ use tower::Service;
 
 use crate::auth::ApiKeys;
 use crate::call::{Call, Reply};
+use crate::content::ContentBody;
 use crate::error::{Failure, Result, retry_after_seconds};
 use crate::metrics::{EndpointMetrics, Metrics};
 use crate::request_id::{X_REQUEST_ID, request_id};
@@ -187,6 +188,18 @@ impl Endpoint {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
                 headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+                response
+            }
+            Ok(Reply::Bytes {
+                status,
+                headers,
+                length,
+                content,
+            }) => {
+                log.open(status);
+                let mut response = Response::new(Body::new(ContentBody::new(content, length, log)));
+                *response.status_mut() = status;
+                *response.headers_mut() = headers;
                 response
             }
             Err(failure) => {

@@ -4,6 +4,7 @@ mod app;
 mod auth;
 mod body;
 mod call;
+mod content;
 mod cors;
 mod endpoint;
 mod error;

@@ -6,7 +6,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use crate::routes::{self, Parameter, Place, Route, Verb, schema_of};
+use crate::routes::{self, Parameter, Place, RequestBody, Route, Verb, schema_of};
 use crate::surface::openai::ErrorResponse;
 
 /// The OpenAPI 3.1 document of everything that [`app`](crate::app()) serves. The same for each build of the same version.
@@ -135,9 +135,9 @@ fn request(route: &Route, generator: &mut SchemaGenerator) -> Value {
             .map(|listed| parameter(listed, generator))
             .collect();
     }
-    if let Some(schema) = route.request {
+    if let Some(RequestBody { content_type, schema }) = route.request {
         let schema = schema(generator).to_value();
-        keys["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        keys["requestBody"] = json!({ "required": true, "content": { content_type: { "schema": schema } } });
     }
     keys
 }

@@ -26,8 +26,7 @@ pub(crate) struct Route {
     /// The API whose providers answer; none where the server itself does.
     pub(crate) api: Option<Api>,
     pub(crate) parameters: &'static [Parameter],
-    /// The schema of the JSON body.
-    pub(crate) request: Option<SchemaOf>,
+    pub(crate) request: Option<RequestBody>,
     /// What a success is answered with, by content type.
     pub(crate) answers: &'static [Answer],
     pub(crate) serve: Serve,
@@ -58,6 +57,13 @@ pub(crate) enum Place {
     Query,
 }
 
+/// The body of a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestBody {
+    pub(crate) content_type: &'static str,
+    pub(crate) schema: SchemaOf,
+}
+
 /// The content of a successful answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Answer {
@@ -76,6 +82,8 @@ pub(crate) type ErrorBody = fn(&Error, &str) -> Bytes;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
+pub(crate) const FORM: &str = "multipart/form-data";
+pub(crate) const BYTES: &str = "application/octet-stream";
 pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
 /// Every operation, grouped by surface.
@@ -116,11 +124,35 @@ impl Route {
     }
 }
 
+impl RequestBody {
+    pub(crate) const fn json(schema: SchemaOf) -> Self {
+        Self {
+            content_type: JSON,
+            schema,
+        }
+    }
+
+    pub(crate) const fn form(schema: SchemaOf) -> Self {
+        Self {
+            content_type: FORM,
+            schema,
+        }
+    }
+}
+
 impl Answer {
     pub(crate) const fn json(schema: SchemaOf) -> Self {
         Self {
             content_type: JSON,
             schema,
+        }
+    }
+
+    /// Bytes of any kind.
+    pub(crate) const fn bytes() -> Self {
+        Self {
+            content_type: BYTES,
+            schema: |_| schemars::json_schema!({ "type": "string", "format": "binary" }),
         }
     }
 

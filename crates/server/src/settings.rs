@@ -33,6 +33,8 @@ pub struct ApiKey {
 pub struct Limits {
     /// A request body as it is sent, in bytes; 64 MiB.
     pub max_body_bytes: usize,
+    /// An uploaded file, in bytes; 512 MiB.
+    pub max_file_bytes: u64,
     /// A gzip or zstd body when it is unpacked, in bytes; 100 MiB.
     pub max_decompressed_bytes: usize,
     /// How deeply arrays and objects of a JSON body nest; 64.
@@ -53,6 +55,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_body_bytes: 64 << 20,
+            max_file_bytes: 512 << 20,
             max_decompressed_bytes: 100 << 20,
             max_json_depth: 64,
             max_header_bytes: 64 << 10,

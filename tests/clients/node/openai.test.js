@@ -1,7 +1,7 @@
 // The `openai` package of npm.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import OpenAI, { BadRequestError, NotFoundError } from "openai";
+import OpenAI, { BadRequestError, NotFoundError, toFile } from "openai";
 
 const client = new OpenAI({ baseURL: `${process.env.PUNA_URL}/v1`, apiKey: "none", maxRetries: 0 });
 const messages = [{ role: "user", content: "Hello!" }];
@@ -94,4 +94,22 @@ test("an aborted stream leaves the server serving", async () => {
   }
   const answer = await client.chat.completions.create({ model, messages, max_tokens: 2 });
   assert.ok(answer.choices.length);
+});
+
+test("a file goes and comes back", async () => {
+  const bytes = Buffer.alloc(300_000, "llama");
+  const file = await client.files.create({
+    file: await toFile(bytes, "notes.txt"),
+    purpose: "user_data",
+    expires_after: { anchor: "created_at", seconds: 3600 },
+  });
+  assert.equal(file.bytes, bytes.length);
+  assert.equal(file.expires_at, file.created_at + 3600);
+  const content = await client.files.content(file.id);
+  assert.deepEqual(Buffer.from(await content.arrayBuffer()), bytes);
+  const ids = [];
+  for await (const listed of client.files.list({ limit: 1 })) ids.push(listed.id);
+  assert.ok(ids.includes(file.id));
+  assert.equal((await client.files.delete(file.id)).deleted, true);
+  await assert.rejects(client.files.retrieve(file.id), NotFoundError);
 });

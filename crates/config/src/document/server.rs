@@ -1,6 +1,6 @@
 //! The shape of `server`.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 
 use puna_api::Secret;
 use schemars::JsonSchema;
@@ -131,6 +131,8 @@ pub(crate) struct CorsRules {
 pub(crate) struct Limits {
     /// The size of a request body as it arrives, in bytes.
     pub(crate) max_body_bytes: NonZeroUsize,
+    /// The size of an uploaded file, in bytes.
+    pub(crate) max_file_bytes: NonZeroU64,
     /// The size that a compressed body may unpack to, in bytes.
     pub(crate) max_decompressed_bytes: NonZeroUsize,
     /// How deep arrays and objects of a JSON body may nest.
@@ -224,6 +226,7 @@ impl Default for Limits {
         let bytes = |count: usize| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
         Self {
             max_body_bytes: bytes(64 * MIB),
+            max_file_bytes: NonZeroU64::new(512 << 20).unwrap_or(NonZeroU64::MIN),
             max_decompressed_bytes: bytes(100 * MIB),
             max_json_depth: bytes(64),
             max_header_bytes: bytes(64 << 10),

@@ -11,6 +11,7 @@ use crate::routes::Route;
 mod chat_completions;
 mod completions;
 mod embeddings;
+mod files;
 mod models;
 
 pub(super) use self::models::ModelObject;
@@ -26,6 +27,11 @@ pub(crate) const ROUTES: &[Route] = &[
     chat_completions::CREATE,
     completions::CREATE,
     embeddings::CREATE,
+    files::CREATE,
+    files::LIST,
+    files::RETRIEVE,
+    files::CONTENT,
+    files::DELETE,
     models::LIST,
     models::RETRIEVE,
 ];

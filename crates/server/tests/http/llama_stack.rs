@@ -26,6 +26,15 @@ async fn providers_are_shown_without_secrets() {
     {
       "data": [
         {
+          "api": "files",
+          "provider_id": "stored",
+          "provider_type": "inline::stored",
+          "config": {},
+          "health": {
+            "status": "Not Implemented"
+          }
+        },
+        {
           "api": "inference",
           "provider_id": "scripted",
           "provider_type": "inline::scripted",
@@ -42,7 +51,7 @@ async fn providers_are_shown_without_secrets() {
     "#);
     assert_eq!(
         client.get("/v1/providers/scripted").await.json(),
-        list.json()["data"][0]
+        list.json()["data"][1]
     );
 
     let (status, param, code, message) = client.get("/v1/providers/other").await.error();
@@ -50,7 +59,7 @@ async fn providers_are_shown_without_secrets() {
         (status, param.as_deref(), code.as_deref()),
         (404, Some("provider_id"), Some("provider_not_found"))
     );
-    assert_eq!(message, "there is no provider `other`; there are `scripted`");
+    assert_eq!(message, "there is no provider `other`; there are `stored`, `scripted`");
 }
 
 #[tokio::test]
@@ -58,7 +67,7 @@ async fn routes_are_listed_with_their_providers() {
     let client = Client::new().await;
     let all = client.get("/v1/inspect/routes").await.json();
     assert_json_snapshot!(all);
-    for (filter, expected) in [("v1", 12), ("v1alpha", 1), ("v1beta", 0), ("deprecated", 0)] {
+    for (filter, expected) in [("v1", 17), ("v1alpha", 1), ("v1beta", 0), ("deprecated", 0)] {
         let answer = client
             .get(&format!("/v1/inspect/routes?api_filter={filter}"))
             .await
@@ -113,16 +122,19 @@ async fn every_documented_operation_is_served() {
         for (verb, _) in operations.as_object().unwrap() {
             let path = path
                 .replace("{model}", "scripted/echo")
-                .replace("{provider_id}", "scripted");
+                .replace("{provider_id}", "scripted")
+                .replace("{file_id}", "file-0");
             let status = match verb.as_str() {
                 "get" => client.get(&path).await.status,
                 "delete" => client.delete(&path).await.status,
                 _ => client.post(&path, "{}").await.status,
             };
-            let expected = if verb == "get" {
-                StatusCode::OK
-            } else {
-                StatusCode::BAD_REQUEST
+            let expected = match verb.as_str() {
+                // A form is wanted there, and there is no such file.
+                "post" if path == "/v1/files" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                _ if path.contains("file-0") => StatusCode::NOT_FOUND,
+                "get" => StatusCode::OK,
+                _ => StatusCode::BAD_REQUEST,
             };
             assert_eq!(status, expected, "{verb} {path}");
         }
@@ -144,6 +156,7 @@ async fn answers_have_the_keys_of_their_schemas() {
     let client = Client::new().await;
     let document = puna_server::openapi();
     for path in [
+        "/v1/files",
         "/v1/models",
         "/v1/models/{model}",
         "/v1/providers",

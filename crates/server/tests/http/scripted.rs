@@ -9,15 +9,20 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use puna_api::*;
 use puna_config::{Environment, Overrides, Source};
+use puna_files::{StoredFiles, StoredFilesSettings};
 use puna_router::{Resources, Stack};
+use puna_storage::{BlobStore, LocalBlobs, Storage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tempfile::TempDir;
 use tokio::sync::Notify;
 
 /// What a test sees of the provider from outside.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Probe {
+    /// The home of the server's state.
+    pub(crate) home: TempDir,
     /// How many answers have begun that never end by themselves.
     pub(crate) begun: Notify,
     /// How many of those were dropped.
@@ -41,6 +46,9 @@ pub(crate) async fn stack() -> (Stack, Arc<Probe>) {
 version: 2
 image_name: test
 providers:
+  files:
+    - provider_id: stored
+      provider_type: inline::stored
   inference:
     - provider_id: scripted
       provider_type: inline::scripted
@@ -53,12 +61,54 @@ registered_resources:
         name: "test.yaml".to_owned(),
         text: text.to_owned(),
     };
-    let environment = Environment::from_iter([("HOME", "/nonexistent")]);
-    let linked = [ProviderSpec::of::<Scripted>().from_crate("scripted", "0.0.0")];
+    let home = tempfile::tempdir().unwrap();
+    let environment = Environment::from_iter([("HOME", home.path().to_str().unwrap())]);
+    let linked = [
+        ProviderSpec::of::<Scripted>().from_crate("scripted", "0.0.0"),
+        ProviderSpec::of::<Stored>().from_crate("stored", "0.0.0"),
+    ];
     let plan = puna_config::load(&source, &linked, &environment, &Overrides::default()).unwrap();
-    let probe = Arc::new(Probe::default());
+    let probe = Arc::new(Probe {
+        home,
+        begun: Notify::new(),
+        dropped: AtomicUsize::new(0),
+        drop: Notify::new(),
+    });
     let resources = Resources::default().with(Arc::clone(&probe));
     (Stack::build(plan, resources).await.unwrap(), probe)
+}
+
+/// Files in the folder of the server's state.
+struct Stored;
+
+/// It has no settings.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct StoredConfig {}
+
+impl Provider for Stored {
+    const TYPE: &'static str = "inline::stored";
+    const SUMMARY: &'static str = "keeps files";
+    const APIS: &'static [Api] = &[Api::Files];
+    type Config = StoredConfig;
+
+    fn sample() -> StoredConfig {
+        StoredConfig {}
+    }
+
+    async fn build(_: StoredConfig, host: Host) -> Result<Services> {
+        let storage = host.resource::<Storage>().unwrap();
+        let files = StoredFiles::new(StoredFilesSettings {
+            storage,
+            metadata: None,
+            blobs: Box::new(move || {
+                let folder = host.data_dir().unwrap().to_owned();
+                Box::pin(async move { Ok(Arc::new(LocalBlobs::open(folder).await?) as Arc<dyn BlobStore>) })
+            }),
+            ttl: None,
+        });
+        Ok(Services::default().with_files(Arc::new(files)))
+    }
 }
 
 struct Scripted {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::call::{Call, Reply};
 use crate::error::Result;
 use crate::head::{Field, Rule};
-use crate::routes::{Answer, Parameter, Place, Route, Verb, schema_of};
+use crate::routes::{Answer, Parameter, Place, RequestBody, Route, Verb, schema_of};
 use crate::surface::openai::{ModelObject, error_body};
 
 /// What the server checks before the registry is asked.
@@ -31,7 +31,7 @@ pub(super) const REGISTER: Route = Route {
     public: false,
     api: None,
     parameters: &[],
-    request: Some(schema_of::<RegisterModelRequest>),
+    request: Some(RequestBody::json(schema_of::<RegisterModelRequest>)),
     answers: &[Answer::json(schema_of::<ModelObject>)],
     serve: |call| Box::pin(register(call)),
     error_body,

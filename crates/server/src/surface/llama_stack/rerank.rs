@@ -6,7 +6,7 @@ use crate::call::{Call, Reply};
 use crate::error::Result;
 use crate::head::{Field, Rule};
 use crate::metrics::Operation;
-use crate::routes::{Answer, Route, Verb, schema_of};
+use crate::routes::{Answer, RequestBody, Route, Verb, schema_of};
 use crate::surface::openai::error_body;
 
 /// What the server checks before a provider is asked.
@@ -27,7 +27,7 @@ pub(super) const RERANK: Route = Route {
     public: false,
     api: Some(Api::Inference),
     parameters: &[],
-    request: Some(schema_of::<RerankRequest>),
+    request: Some(RequestBody::json(schema_of::<RerankRequest>)),
     answers: &[Answer::json(schema_of::<RerankResponse>)],
     serve: |call| Box::pin(rerank(call)),
     error_body,

@@ -7,7 +7,7 @@ use crate::call::{Call, Reply};
 use crate::error::Result;
 use crate::head::{Field, Rule};
 use crate::metrics::Operation;
-use crate::routes::{Answer, Route, Verb, schema_of};
+use crate::routes::{Answer, RequestBody, Route, Verb, schema_of};
 
 /// What the server checks before a provider is asked. The bounds are those that OpenAI's specification sets.
 pub(crate) const FIELDS: &[Field] = &[
@@ -40,7 +40,7 @@ pub(super) const CREATE: Route = Route {
     public: false,
     api: Some(Api::Inference),
     parameters: &[],
-    request: Some(schema_of::<CompletionRequest>),
+    request: Some(RequestBody::json(schema_of::<CompletionRequest>)),
     answers: &[
         Answer::json(schema_of::<Completion>),
         Answer::events(schema_of::<Completion>),
