@@ -13,6 +13,7 @@ mod rerank;
 pub mod scan;
 mod secret;
 mod services;
+mod vector_io;
 
 pub use context::{Principal, ProviderData, RequestContext, RequestContextBuilder};
 pub use device::Device;
@@ -31,6 +32,10 @@ pub use rerank::{
 };
 pub use secret::Secret;
 pub use services::Services;
+pub use vector_io::{
+    AttributeValue, Attributes, Chunk, ChunkPage, ChunkQuery, ChunkSelection, DeleteChunks, Filter, Fusion, ListChunks,
+    Metric, ScoredChunk, SearchChunks, SearchMode, UpsertChunks, VectorCapabilities, VectorIndex, VectorIo,
+};
 
 /// A stream that can be sent to another thread and owns all it needs; dropping it cancels the work behind it.
 pub type BoxStream<T> = futures::stream::BoxStream<'static, T>;

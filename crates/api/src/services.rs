@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Files, Health, Inference, Models, Rerank};
+use crate::{Files, Health, Inference, Models, Rerank, VectorIo};
 
 /// The capabilities that a provider built. Set those that it has; each is one object, shared by all requests.
 #[derive(Clone, Default)]
@@ -15,6 +15,8 @@ pub struct Services {
     pub inference: Option<Arc<dyn Inference>>,
     /// Reranking.
     pub rerank: Option<Arc<dyn Rerank>>,
+    /// Vector indexes.
+    pub vector_io: Option<Arc<dyn VectorIo>>,
     /// Which models it can serve.
     pub models: Option<Arc<dyn Models>>,
     /// Whether it can serve right now.
@@ -43,6 +45,13 @@ impl Services {
         self
     }
 
+    /// Adds vector indexes.
+    #[must_use]
+    pub fn with_vector_io(mut self, vector_io: Arc<dyn VectorIo>) -> Self {
+        self.vector_io = Some(vector_io);
+        self
+    }
+
     /// Adds the list of models.
     #[must_use]
     pub fn with_models(mut self, models: Arc<dyn Models>) -> Self {
@@ -64,6 +73,7 @@ impl fmt::Debug for Services {
             .field("files", &self.files.is_some())
             .field("inference", &self.inference.is_some())
             .field("rerank", &self.rerank.is_some())
+            .field("vector_io", &self.vector_io.is_some())
             .field("models", &self.models.is_some())
             .field("health", &self.health.is_some())
             .finish()
