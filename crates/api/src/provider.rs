@@ -20,17 +20,20 @@ pub enum Api {
     Files,
     /// Chat completions, completions, embeddings and reranking.
     Inference,
+    /// Vector indexes.
+    VectorIo,
 }
 
 impl Api {
     /// Every API, in the order of the documentation.
-    pub const ALL: &'static [Self] = &[Self::Files, Self::Inference];
+    pub const ALL: &'static [Self] = &[Self::Files, Self::Inference, Self::VectorIo];
 
     /// The name in a configuration, such as `inference`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Files => "files",
             Self::Inference => "inference",
+            Self::VectorIo => "vector_io",
         }
     }
 
@@ -38,7 +41,7 @@ impl Api {
     pub const fn takes_several(self) -> bool {
         match self {
             Self::Files => false,
-            Self::Inference => true,
+            Self::Inference | Self::VectorIo => true,
         }
     }
 

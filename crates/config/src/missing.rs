@@ -37,7 +37,6 @@ pub(crate) const OTHER_APIS: &[&str] = &[
     "tool_groups",
     "tool_runtime",
     "vector_dbs",
-    "vector_io",
     "vector_stores",
 ];
 

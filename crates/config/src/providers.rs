@@ -22,6 +22,9 @@ use crate::{DisabledProvider, Problem, ProviderPlan};
 /// Why an API is missing.
 const NOT_SERVED: &str = "this version does not serve it";
 
+/// Why an API of this version is missing.
+const NO_PROVIDER: &str = "no provider of this binary serves it";
+
 /// What the two parts come to.
 #[derive(Debug, Default)]
 pub(crate) struct Providers {
@@ -113,7 +116,13 @@ impl Reader<'_, '_> {
             let path = Path::default().key("apis").index(index);
             match Api::from_name(name) {
                 Some(api) if self.found.apis.contains(&api) => {}
-                Some(api) => self.found.apis.push(api),
+                Some(api) if self.linked.iter().any(|spec| spec.apis.contains(&api)) => self.found.apis.push(api),
+                Some(_) => {
+                    // Its providers have lines of their own.
+                    if entries.get(name).is_none_or(Vec::is_empty) {
+                        self.missing.add(&path, format!("the API `{name}`"), NO_PROVIDER);
+                    }
+                }
                 None if ALWAYS_SERVED.contains(&name.as_str()) => {}
                 None if OTHER_APIS.contains(&name.as_str()) => {
                     // One line for the API and its providers is enough.

@@ -6,6 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::VectorIndex;
+use crate::{Error, Result};
+
+/// The most bytes of a chunk's or a document's id.
+const MAX_ID_BYTES: usize = 1024;
+
 /// What filters look at, by name.
 pub type Attributes = BTreeMap<String, AttributeValue>;
 
@@ -87,4 +93,64 @@ pub struct ChunkPage {
     pub chunks: Vec<Chunk>,
     /// Whether more follow.
     pub has_more: bool,
+}
+
+impl UpsertChunks {
+    /// Checks the chunks against the index that they are for; an error names the place, such as `chunks[3].vector`.
+    pub fn check(&self, index: &VectorIndex) -> Result<()> {
+        for (place, chunk) in self.chunks.iter().enumerate() {
+            let place = |field: &str| format!("chunks[{place}].{field}");
+            check_id(&chunk.chunk_id, &place("chunk_id"))?;
+            check_id(&chunk.document_id, &place("document_id"))?;
+            check_vector(&chunk.vector, index, &place("vector"))?;
+            for (name, value) in &chunk.attributes {
+                let is_finite = !matches!(value, AttributeValue::Number(number) if !number.is_finite());
+                if name.is_empty() || !is_finite {
+                    let message = format!("attribute `{name}`: it needs a name, and a number that is one");
+                    return Err(Error::invalid_request(message).with_param(place("attributes")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ListChunks {
+    /// Checks what its type cannot say.
+    pub fn check(&self) -> Result<()> {
+        check_limit(self.limit)
+    }
+}
+
+/// Checks a vector that is put into an index or looked for there.
+pub(super) fn check_vector(vector: &[f32], index: &VectorIndex, place: &str) -> Result<()> {
+    let fault = if vector.len() != index.dimension as usize {
+        format!(
+            "a vector of dimension {}: index `{}` has dimension {}",
+            vector.len(),
+            index.index_id,
+            index.dimension
+        )
+    } else if let Some(at) = vector.iter().position(|number| !number.is_finite()) {
+        format!("a vector with {} at {at}: its numbers must be finite", vector[at])
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid_request(fault).with_param(place))
+}
+
+/// Checks how many are asked for.
+pub(super) fn check_limit(limit: usize) -> Result<()> {
+    if limit == 0 {
+        return Err(Error::invalid_request("a limit of 0: it must be 1 or more").with_param("limit"));
+    }
+    Ok(())
+}
+
+fn check_id(id: &str, place: &str) -> Result<()> {
+    if id.is_empty() || id.len() > MAX_ID_BYTES {
+        let message = format!("an id of {} bytes: it must have 1 to {MAX_ID_BYTES}", id.len());
+        return Err(Error::invalid_request(message).with_param(place));
+    }
+    Ok(())
 }

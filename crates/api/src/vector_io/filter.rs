@@ -122,15 +122,18 @@ impl Filter {
     fn check_within(&self, place: &str, depth: usize, conditions: &mut usize) -> Result<()> {
         *conditions += 1;
         match self {
-            Self::Eq { key, .. }
-            | Self::Ne { key, .. }
-            | Self::Gt { key, .. }
-            | Self::Gte { key, .. }
-            | Self::Lt { key, .. }
-            | Self::Lte { key, .. } => check_key(key, place),
+            Self::Eq { key, value } | Self::Ne { key, value } => {
+                check_key(key, place)?;
+                check_value(value, place)
+            }
+            Self::Gt { key, value } | Self::Gte { key, value } | Self::Lt { key, value } | Self::Lte { key, value } => {
+                check_key(key, place)?;
+                check_value(&AttributeValue::Number(*value), place)
+            }
             Self::In { key, value } | Self::Nin { key, value } => {
                 *conditions += value.len();
-                check_key(key, place)
+                check_key(key, place)?;
+                value.iter().try_for_each(|value| check_value(value, place))
             }
             Self::And { .. } | Self::Or { .. } if depth == MAX_DEPTH => {
                 let message = format!("filters within one another are allowed to a depth of {MAX_DEPTH}");
@@ -151,6 +154,16 @@ fn check_key(key: &str, place: &str) -> Result<()> {
         return Err(Error::invalid_request(message).with_param(format!("{place}.key")));
     }
     Ok(())
+}
+
+fn check_value(value: &AttributeValue, place: &str) -> Result<()> {
+    match value {
+        AttributeValue::Number(number) if !number.is_finite() => {
+            let message = format!("a condition with {number}: its number must be finite");
+            Err(Error::invalid_request(message).with_param(format!("{place}.value")))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What to find, and what was found.
 
-use super::{Chunk, Filter, SearchMode};
+use super::chunk::{check_limit, check_vector};
+use super::{Chunk, Filter, Fusion, SearchMode, VectorCapabilities, VectorIndex};
+use crate::{Error, Result};
 
 /// A search in one index.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,22 +38,6 @@ pub enum ChunkQuery {
     },
 }
 
-/// How a list by vectors and a list by words become one.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Fusion {
-    /// Reciprocal rank fusion: the sum of `1 / (impact_factor + rank)` over the lists that hold the chunk, ranks counted from 1.
-    Rrf {
-        /// How little the first ranks count over later ones, above 0; usually 60.
-        impact_factor: f32,
-    },
-    /// The weighted mean of both scores, each list's scaled to 0 to 1 between its lowest and its highest (to 1 if they are equal);
-    /// a chunk that a list does not hold counts 0 there.
-    Weighted {
-        /// The weight of the list by vectors, from 0 to 1; the other list has the rest.
-        alpha: f32,
-    },
-}
-
 /// A chunk that was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredChunk {
@@ -59,6 +45,38 @@ pub struct ScoredChunk {
     pub chunk: Chunk,
     /// How well it answers the query; higher is better.
     pub score: f32,
+}
+
+impl SearchChunks {
+    /// Checks whether a provider of these capabilities can be asked this about the index.
+    pub fn check(&self, capabilities: VectorCapabilities, index: &VectorIndex) -> Result<()> {
+        let mode = self.query.mode();
+        if !capabilities.modes.contains(&mode) {
+            let able: Vec<&str> = capabilities.modes.iter().map(|mode| mode.name()).collect();
+            let message = format!(
+                "search mode `{}` is not supported here; there is {}",
+                mode.name(),
+                able.join(", ")
+            );
+            return Err(Error::unsupported(message).with_param("search_mode"));
+        }
+        match &self.query {
+            ChunkQuery::Vector(vector) => check_vector(vector, index, "query.vector")?,
+            ChunkQuery::Keyword(_) => {}
+            ChunkQuery::Hybrid { vector, fusion, .. } => {
+                check_vector(vector, index, "query.vector")?;
+                fusion.check("query.fusion")?;
+            }
+        }
+        if let Some(filter) = &self.filter {
+            filter.check("filter")?;
+        }
+        if self.score_threshold.is_some_and(f32::is_nan) {
+            let message = "a score threshold must be a number";
+            return Err(Error::invalid_request(message).with_param("score_threshold"));
+        }
+        check_limit(self.limit)
+    }
 }
 
 impl ChunkQuery {
@@ -69,11 +87,5 @@ impl ChunkQuery {
             Self::Keyword(_) => SearchMode::Keyword,
             Self::Hybrid { .. } => SearchMode::Hybrid,
         }
-    }
-}
-
-impl Default for Fusion {
-    fn default() -> Self {
-        Self::Rrf { impact_factor: 60.0 }
     }
 }
