@@ -1,4 +1,4 @@
-//! One suite for every provider of an API: [`main`] for inference, [`files()`] for files.
+//! One suite for every provider of an API: [`main`] for inference, [`files()`] for files, [`vector_io`] for vector indexes.
 //!
 //! A provider crate runs it from `tests/conformance.rs`, which is a test without a harness:
 //!
@@ -26,6 +26,7 @@ mod isolation;
 mod lacking;
 mod outcome;
 mod provider;
+mod record;
 mod rejections;
 mod rerank;
 mod stream;
@@ -33,6 +34,7 @@ mod subject;
 mod target;
 mod tools;
 mod trial;
+pub mod vector_io;
 mod wire;
 
 pub use files::{FilesTarget, files};

@@ -20,7 +20,7 @@ pub fn context() -> RequestContext {
 pub struct TestHost {
     host: Host,
     tasks: Arc<RuntimeTasks>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl TestHost {
@@ -33,6 +33,16 @@ impl TestHost {
     pub fn with(extend: impl FnOnce(HostBuilder) -> HostBuilder) -> Result<Self> {
         let folder = tempfile::tempdir()
             .map_err(|error| Error::configuration(format!("failed to make a folder for the test: {error}")))?;
+        Self::over(folder, extend)
+    }
+
+    /// A host for the same provider after a restart of the server: this one's tasks are told to end, and the data folder stays.
+    pub async fn restarted(self, patience: Duration, extend: impl FnOnce(HostBuilder) -> HostBuilder) -> Result<Self> {
+        self.shutdown(patience).await?;
+        Self::over(self.folder, extend)
+    }
+
+    fn over(folder: TempDir, extend: impl FnOnce(HostBuilder) -> HostBuilder) -> Result<Self> {
         let handle = Handle::try_current()
             .map_err(|error| Error::internal(format!("a test host is made inside a tokio runtime: {error}")))?;
         let tasks = Arc::new(RuntimeTasks {
@@ -48,7 +58,7 @@ impl TestHost {
         Ok(Self {
             host: extend(builder).build(),
             tasks,
-            _folder: folder,
+            folder,
         })
     }
 

@@ -95,6 +95,24 @@ pub struct ChunkPage {
     pub has_more: bool,
 }
 
+impl From<bool> for AttributeValue {
+    fn from(value: bool) -> Self {
+        Self::Boolean(value)
+    }
+}
+
+impl From<f64> for AttributeValue {
+    fn from(value: f64) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl From<String> for AttributeValue {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
 impl UpsertChunks {
     /// Checks the chunks against the index that they are for; an error names the place, such as `chunks[3].vector`.
     pub fn check(&self, index: &VectorIndex) -> Result<()> {

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use puna_api::{Api, Capability, ErrorKind, ModelType};
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::outcome::{Failure, Verdict, ensure, ensure_eq, expect_error};
+use super::record;
 use super::subject::{HELLO, Subject, chat_body, embeddings_body, model, request};
 use super::trial::{Need, Trial, trial};
 use crate::host::context;
@@ -79,61 +80,19 @@ async fn ends_its_tasks_at_shutdown(subject: Subject) -> Verdict {
 }
 
 async fn its_type_says_where_it_works(subject: Subject) -> Verdict {
-    let provider = subject.provider()?;
-    for name in std::iter::once(&provider.provider_type).chain(provider.aliases) {
-        let named = name.strip_prefix("inline::").or_else(|| name.strip_prefix("remote::"));
-        ensure!(
-            named.is_some_and(|name| !name.is_empty()),
-            "the type `{name}` is not `inline::…` or `remote::…`"
-        );
-    }
-    ensure!(!provider.summary.trim().is_empty(), "the provider has no summary");
-    ensure!(
-        provider.apis.contains(&Api::Inference),
-        "the provider serves inference and does not list it: {:?}",
-        provider.apis
-    );
-    Ok(())
+    record::its_type_says_where_it_works(subject.provider()?, Api::Inference)
 }
 
 async fn its_sample_configuration_is_valid(subject: Subject) -> Verdict {
-    let provider = subject.provider()?;
-    let sample = provider.sample()?;
-    let checked = provider.check(sample.clone());
-    ensure!(
-        checked.is_ok(),
-        "the sample configuration {sample} is refused: {checked:?}"
-    );
-    Ok(())
+    record::its_sample_configuration_is_valid(subject.provider()?)
 }
 
 async fn an_unknown_configuration_key_is_refused(subject: Subject) -> Verdict {
-    const KEY: &str = "no_such_key_5b0d";
-    let provider = subject.provider()?;
-    let mut config = provider.sample()?;
-    config[KEY] = json!(1);
-    match provider.check(config) {
-        Ok(_) => Err(format!("the configuration key `{KEY}` was accepted").into()),
-        Err(problem) => {
-            let named = problem.path.contains(KEY) || problem.message.contains(KEY);
-            ensure!(named, "the problem does not name `{KEY}`: {problem:?}");
-            Ok(())
-        }
-    }
+    record::an_unknown_configuration_key_is_refused(subject.provider()?)
 }
 
 async fn every_configuration_key_is_documented(subject: Subject) -> Verdict {
-    let schema = subject.provider()?.schema();
-    let none = Map::new();
-    for (key, property) in schema["properties"].as_object().unwrap_or(&none) {
-        // A reference brings the description of its type along.
-        let documented = property["description"].is_string() || property.get("$ref").is_some();
-        ensure!(
-            documented,
-            "the configuration key `{key}` has no description: {property}"
-        );
-    }
-    Ok(())
+    record::every_configuration_key_is_documented(subject.provider()?)
 }
 
 async fn lists_each_model_once(subject: Subject) -> Verdict {
