@@ -1,0 +1,159 @@
+//! What searches look at, in memory: vectors, their codes, attributes.
+
+use std::collections::HashMap;
+
+use pulp::{Arch, Simd, WithSimd};
+use puna_api::{Attributes, Filter, Metric};
+
+use crate::attributes::AttributeTable;
+use crate::bits::Bits;
+use crate::codes::Codes;
+use crate::kernel::{dot, normalized, squared_distance};
+
+/// Up to so many vectors are all compared.
+const FEW: usize = 4096;
+
+/// How many likely vectors are compared for each one that is asked for, and at least.
+const LIKELY_FOR_EACH: usize = 20;
+const LIKELY: usize = 1000;
+
+/// Of this many vectors one is compared, if that is more.
+const OF_MANY: usize = 400;
+
+/// The vectors and attributes of an index. A chunk is known by its row in the database.
+pub(crate) struct Table {
+    metric: Metric,
+    dimension: usize,
+    /// The row of each slot.
+    rows: Vec<i64>,
+    slots: HashMap<i64, u32>,
+    live: Bits,
+    free: Vec<u32>,
+    /// Of length 1 where the metric looks at directions alone.
+    vectors: Vec<f32>,
+    codes: Option<Codes>,
+    attributes: AttributeTable,
+}
+
+impl Table {
+    pub(crate) fn new(metric: Metric, dimension: usize) -> Self {
+        Self {
+            metric,
+            dimension,
+            rows: Vec::new(),
+            slots: HashMap::new(),
+            live: Bits::default(),
+            free: Vec::new(),
+            vectors: Vec::new(),
+            codes: None,
+            attributes: AttributeTable::default(),
+        }
+    }
+
+    /// Adds a chunk. Once all of some chunks are added, call [`settle`](Self::settle).
+    pub(crate) fn insert(&mut self, row: i64, vector: &[f32], attributes: &Attributes) {
+        let slot = self.free.pop().map_or(self.rows.len(), |slot| slot as usize);
+        if slot == self.rows.len() {
+            self.rows.push(row);
+            self.vectors.resize((slot + 1) * self.dimension, 0.0);
+        }
+        self.rows[slot] = row;
+        self.slots.insert(row, slot as u32);
+        self.live.insert(slot);
+        let vector = self.prepared(vector);
+        self.vectors[slot * self.dimension..][..self.dimension].copy_from_slice(&vector);
+        if let Some(codes) = &mut self.codes {
+            codes.set(slot, &vector);
+        }
+        self.attributes.set(slot, attributes);
+    }
+
+    /// Makes the codes when there are many vectors, and anew when there are many more.
+    pub(crate) fn settle(&mut self) {
+        let count = self.slots.len();
+        let is_fit = match &self.codes {
+            Some(codes) => !codes.is_outgrown_by(count),
+            None => count <= FEW,
+        };
+        if !is_fit {
+            self.codes = Some(Codes::of(self.metric, self.dimension, &self.vectors, &self.live));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, row: i64) {
+        if let Some(slot) = self.slots.remove(&row) {
+            self.live.remove(slot as usize);
+            self.attributes.clear(slot as usize);
+            self.free.push(slot);
+        }
+    }
+
+    /// The rows and scores of what is nearest to a query: `limit` and perhaps others, in no order.
+    pub(crate) fn nearest(&self, query: &[f32], filter: Option<&Filter>, limit: usize) -> Vec<(i64, f32)> {
+        let matching = filter.map(|filter| self.attributes.matching(filter, &self.live));
+        let set = matching.as_ref().unwrap_or(&self.live);
+        let query = self.prepared(query);
+        let count = set.len();
+        let likely = limit.saturating_mul(LIKELY_FOR_EACH).max(LIKELY).max(count / OF_MANY);
+        match &self.codes {
+            Some(codes) if count > FEW.max(likely) => {
+                let slots = codes.likely(&query, set, likely).collect();
+                self.scores(&query, slots)
+            }
+            _ => self.scores(&query, set.iter().collect()),
+        }
+    }
+
+    /// Those of the rows whose chunks the filter lets through.
+    pub(crate) fn retain(&self, filter: &Filter, rows: &mut Vec<(i64, f32)>) {
+        let slot = |row: &i64| self.slots.get(row).map(|slot| *slot as usize);
+        let set = rows.iter().filter_map(|(row, _)| slot(row)).collect();
+        let matching = self.attributes.matching(filter, &set);
+        rows.retain(|(row, _)| slot(row).is_some_and(|slot| matching.contains(slot)));
+    }
+
+    fn prepared(&self, vector: &[f32]) -> Vec<f32> {
+        match self.metric {
+            Metric::Cosine => normalized(vector),
+            Metric::Dot | Metric::L2 => vector.to_vec(),
+        }
+    }
+
+    fn scores(&self, query: &[f32], slots: Vec<usize>) -> Vec<(i64, f32)> {
+        let table = self;
+        Arch::new().dispatch(Scores { table, query, slots })
+    }
+}
+
+/// The exact scores of some slots.
+struct Scores<'a> {
+    table: &'a Table,
+    query: &'a [f32],
+    slots: Vec<usize>,
+}
+
+impl WithSimd for Scores<'_> {
+    type Output = Vec<(i64, f32)>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let Table {
+            metric,
+            dimension,
+            rows,
+            vectors,
+            ..
+        } = self.table;
+        let mut scores = Vec::with_capacity(self.slots.len());
+        for slot in self.slots {
+            let vector = &vectors[slot * dimension..][..*dimension];
+            let score = match metric {
+                Metric::Cosine => dot(vector, self.query).clamp(-1.0, 1.0),
+                Metric::Dot => dot(vector, self.query),
+                Metric::L2 => 1.0 / (1.0 + squared_distance(vector, self.query).sqrt()),
+            };
+            scores.push((rows[slot], score));
+        }
+        scores
+    }
+}
