@@ -7,8 +7,21 @@ use crate::distributions::ENGINE;
 use crate::workspace::Workspace;
 use crate::{Result, distributions};
 
-/// `gateway` and `engine` measure release builds, made now, unless another server is named.
+const VECTORS: &str = "puna-provider-sqlite-vec";
+
+/// What vectors are compared with, from PyPI.
+const PEERS: &[&str] = &[
+    "apsw==3.54.1.0",
+    "faiss-cpu==1.15.1",
+    "numpy==2.4.6",
+    "sqlite-vec==0.1.9",
+];
+
+/// `gateway`, `engine` and `vectors` measure release builds, made now, unless another server or program is named.
 pub(crate) fn run(workspace: &Workspace, mut arguments: Vec<String>) -> Result {
+    if arguments.first().is_some_and(|it| it == "vectors") {
+        return vectors(workspace, arguments.split_off(1));
+    }
     let asks_help = arguments.iter().any(|it| it == "--help" || it == "-h");
     if !asks_help {
         match arguments.first().map(String::as_str) {
@@ -51,6 +64,32 @@ fn engine(workspace: &Workspace, arguments: &mut Vec<String>) -> Result {
         arguments.extend(option("--models", &workspace.target()?.join("bench-models"))?);
     }
     Ok(())
+}
+
+/// Runs the comparison, in a Python environment of its own.
+fn vectors(workspace: &Workspace, mut arguments: Vec<String>) -> Result {
+    let target = workspace.target()?;
+    if !has(&arguments, "--program") {
+        workspace
+            .cargo(["build", "--release", "--package", VECTORS, "--example", "measure"])
+            .run()?;
+        arguments.extend(option("--program", &target.join("release/examples/measure"))?);
+    }
+    if !has(&arguments, "--work") {
+        arguments.extend(option("--work", &target.join("bench-vectors/data"))?);
+    }
+    let environment = target.join("bench-vectors/python");
+    let python = environment.join("bin/python");
+    if !python.exists() {
+        let make = ["-m".as_ref(), "venv".as_ref(), environment.as_os_str()];
+        workspace.command("python3", make).run()?;
+    }
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    workspace.command(&python, install.iter().chain(PEERS)).run()?;
+    let script = "crates/bench/vectors/compare.py".to_owned();
+    workspace
+        .command(&python, std::iter::once(script).chain(arguments))
+        .run()
 }
 
 fn release(workspace: &Workspace, distribution: &str, features: &[String]) -> Result<PathBuf> {
