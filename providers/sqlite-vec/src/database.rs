@@ -247,6 +247,15 @@ impl Database {
         self.done("search by words", find())
     }
 
+    /// Reads several times from one state of the file, which is also faster.
+    pub(crate) fn at_once<T>(&self, read: impl FnOnce() -> Result<T>) -> Result<T> {
+        const WHAT: &str = "read the index";
+        let transaction = self.done(WHAT, self.connection.unchecked_transaction())?;
+        let answer = read()?;
+        self.done(WHAT, transaction.commit())?;
+        Ok(answer)
+    }
+
     fn change(&mut self, what: &str, act: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Change>) -> Result<Change> {
         let change = || {
             let transaction = self.connection.transaction()?;

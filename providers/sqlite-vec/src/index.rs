@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use puna_api::{
-    Chunk, ChunkPage, ChunkQuery, ChunkSelection, Filter, Fusion, ListChunks, Result, ScoredChunk, SearchChunks,
+    Chunk, ChunkPage, ChunkQuery, ChunkSelection, Error, Filter, Fusion, ListChunks, Result, ScoredChunk, SearchChunks,
     VectorIndex,
 };
 
@@ -12,8 +12,8 @@ use crate::database::{Change, Database};
 use crate::error::no_index;
 use crate::table::Table;
 
-/// How often a search that met a change begins anew before it answers without what is gone.
-const ATTEMPTS: usize = 16;
+/// How often a search is tried while others change the index, before it has them wait.
+const ATTEMPTS: usize = 4;
 
 /// An open index.
 pub(crate) struct Index {
@@ -80,12 +80,15 @@ impl Index {
     /// Finds chunks; the request was checked.
     pub(crate) fn search(&self, request: &SearchChunks) -> Result<Vec<ScoredChunk>> {
         self.read(|database| {
-            for _ in 1..ATTEMPTS {
-                if let Some(found) = self.search_once(database, request, false)? {
+            for _ in 0..ATTEMPTS {
+                if let Some(found) = database.at_once(|| self.search_once(database, request))? {
                     return Ok(found);
                 }
             }
-            Ok(self.search_once(database, request, true)?.unwrap_or_default())
+            let _writer = self.writer();
+            database
+                .at_once(|| self.search_once(database, request))?
+                .ok_or_else(|| self.out_of_step())
         })
     }
 
@@ -104,21 +107,19 @@ impl Index {
         table.settle();
     }
 
-    /// Searches; none when something was deleted or replaced meanwhile, unless what is gone may be left out.
-    fn search_once(
-        &self,
-        database: &Database,
-        request: &SearchChunks,
-        lossy: bool,
-    ) -> Result<Option<Vec<ScoredChunk>>> {
+    /// Searches; none when the table and what is read of the file differ, because something was changed meanwhile.
+    fn search_once(&self, database: &Database, request: &SearchChunks) -> Result<Option<Vec<ScoredChunk>>> {
         let filter = request.filter.as_ref();
         let by_vector = |vector: &[f32], limit| {
             let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
             let nearest = table.nearest(vector, filter, limit);
             drop(table);
-            ranked(database, nearest, limit, lossy)
+            ranked(database, nearest, limit)
         };
-        let by_words = |text: &str, limit| ranked(database, self.with_words(database, text, filter)?, limit, lossy);
+        let by_words = |text: &str, limit| match self.with_words(database, text, filter)? {
+            Some(found) => ranked(database, found, limit),
+            None => Ok(None),
+        };
         let found = match &request.query {
             ChunkQuery::Vector(vector) => by_vector(vector, request.limit)?,
             ChunkQuery::Keyword(text) => by_words(text, request.limit)?,
@@ -138,20 +139,21 @@ impl Index {
             }
             match database.chunk(row)? {
                 Some(chunk) => chunks.push(ScoredChunk { chunk, score }),
-                None if lossy => {}
                 None => return Ok(None),
             }
         }
         Ok(Some(chunks))
     }
 
-    fn with_words(&self, database: &Database, text: &str, filter: Option<&Filter>) -> Result<Vec<(i64, f32)>> {
+    fn with_words(&self, database: &Database, text: &str, filter: Option<&Filter>) -> Result<Option<Vec<(i64, f32)>>> {
         let mut found = database.with_words(text)?;
         if let Some(filter) = filter {
             let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-            table.retain(filter, &mut found);
+            if !table.retain(filter, &mut found) {
+                return Ok(None);
+            }
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// Lends a connection to a reader.
@@ -171,18 +173,21 @@ impl Index {
         answer
     }
 
+    fn out_of_step(&self) -> Error {
+        let message = format!(
+            "index `{}` is not what its file is; start the server again",
+            self.about.index_id
+        );
+        Error::internal(message).with_context(self.file.display().to_string())
+    }
+
     fn writer(&self) -> MutexGuard<'_, Database> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The best of the scored rows in their order; none when one of them is gone, unless it may be left out.
-fn ranked(
-    database: &Database,
-    mut scored: Vec<(i64, f32)>,
-    limit: usize,
-    lossy: bool,
-) -> Result<Option<Vec<(Key, f32)>>> {
+/// The best of the scored rows in their order; none when one of them is gone.
+fn ranked(database: &Database, mut scored: Vec<(i64, f32)>, limit: usize) -> Result<Option<Vec<(Key, f32)>>> {
     if scored.len() > limit {
         // Those that score as the last one stay, since their ids decide.
         let best_first = |(_, one): &(i64, f32), (_, other): &(i64, f32)| other.total_cmp(one);
@@ -194,7 +199,6 @@ fn ranked(
     for (row, score) in scored {
         match database.id(row)? {
             Some(id) => ranked.push(((id, row), score)),
-            None if lossy => {}
             None => return Ok(None),
         }
     }

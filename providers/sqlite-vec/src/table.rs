@@ -97,19 +97,24 @@ impl Table {
         let likely = limit.saturating_mul(LIKELY_FOR_EACH).max(LIKELY).max(count / OF_MANY);
         match &self.codes {
             Some(codes) if count > FEW.max(likely) => {
-                let slots = codes.likely(&query, set, likely).collect();
+                let mut slots: Vec<usize> = codes.likely(&query, set, likely).collect();
+                // In the order of memory.
+                slots.sort_unstable();
                 self.scores(&query, slots)
             }
             _ => self.scores(&query, set.iter().collect()),
         }
     }
 
-    /// Those of the rows whose chunks the filter lets through.
-    pub(crate) fn retain(&self, filter: &Filter, rows: &mut Vec<(i64, f32)>) {
+    /// Keeps those of the rows whose chunks the filter lets through. False when one of the rows is not known, because what is in the file was
+    /// changed since or is not here yet.
+    pub(crate) fn retain(&self, filter: &Filter, rows: &mut Vec<(i64, f32)>) -> bool {
         let slot = |row: &i64| self.slots.get(row).map(|slot| *slot as usize);
         let set = rows.iter().filter_map(|(row, _)| slot(row)).collect();
         let matching = self.attributes.matching(filter, &set);
+        let knows_all = rows.iter().all(|(row, _)| self.slots.contains_key(row));
         rows.retain(|(row, _)| slot(row).is_some_and(|slot| matching.contains(slot)));
+        knows_all
     }
 
     fn prepared(&self, vector: &[f32]) -> Vec<f32> {
