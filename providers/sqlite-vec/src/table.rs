@@ -8,7 +8,7 @@ use puna_api::{Attributes, Filter, Metric};
 use crate::attributes::AttributeTable;
 use crate::bits::Bits;
 use crate::codes::Codes;
-use crate::kernel::{dot, normalized, squared_distance};
+use crate::kernel::{dots, normalized, squared_distances};
 
 /// Up to so many vectors are all compared.
 const FEW: usize = 4096;
@@ -141,7 +141,22 @@ impl WithSimd for Scores<'_> {
     type Output = Vec<(i64, f32)>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        let mut scores = Vec::with_capacity(self.slots.len());
+        let (fours, rest) = self.slots.as_chunks::<4>();
+        for slots in fours {
+            scores.extend(self.of(simd, *slots));
+        }
+        for slot in rest {
+            scores.extend(self.of(simd, [*slot]));
+        }
+        scores
+    }
+}
+
+impl Scores<'_> {
+    #[inline(always)]
+    fn of<S: Simd, const SEVERAL: usize>(&self, simd: S, slots: [usize; SEVERAL]) -> [(i64, f32); SEVERAL] {
         let Table {
             metric,
             dimension,
@@ -149,16 +164,12 @@ impl WithSimd for Scores<'_> {
             vectors,
             ..
         } = self.table;
-        let mut scores = Vec::with_capacity(self.slots.len());
-        for slot in self.slots {
-            let vector = &vectors[slot * dimension..][..*dimension];
-            let score = match metric {
-                Metric::Cosine => dot(vector, self.query).clamp(-1.0, 1.0),
-                Metric::Dot => dot(vector, self.query),
-                Metric::L2 => 1.0 / (1.0 + squared_distance(vector, self.query).sqrt()),
-            };
-            scores.push((rows[slot], score));
-        }
-        scores
+        let vectors = slots.map(|slot| &vectors[slot * dimension..][..*dimension]);
+        let scores = match metric {
+            Metric::Cosine => dots(simd, vectors, self.query).map(|product| product.clamp(-1.0, 1.0)),
+            Metric::Dot => dots(simd, vectors, self.query),
+            Metric::L2 => squared_distances(simd, vectors, self.query).map(|square| 1.0 / (1.0 + square.sqrt())),
+        };
+        std::array::from_fn(|which| (rows[slots[which]], scores[which]))
     }
 }
