@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Model(ModelCommand),
     /// Chat with a model of a running server.
     Chat(ChatArgs),
+    /// Upload files to a running server, and see, fetch and remove those on it.
+    Files(FilesArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
 }
@@ -90,9 +92,8 @@ pub(crate) struct ChatArgs {
     /// What to say; without it, the conversation is read line by line.
     pub(crate) message: Option<String>,
 
-    /// The server.
-    #[arg(long, default_value = "http://127.0.0.1:8321")]
-    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 
     /// The model; by default the first one that generates text.
     #[arg(long, short)]
@@ -105,6 +106,14 @@ pub(crate) struct ChatArgs {
     /// The most tokens of an answer.
     #[arg(long)]
     pub(crate) max_tokens: Option<u32>,
+}
+
+/// Which server. The key that it may want is in the variable `PUNA_API_KEY`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServerArgs {
+    /// The server.
+    #[arg(long, global = true, default_value = "http://127.0.0.1:8321")]
+    pub(crate) url: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -157,6 +166,84 @@ pub(crate) struct ModelRmArgs {
     /// The model, such as hf:Qwen/Qwen3-0.6B.
     #[arg(value_name = "MODEL")]
     pub(crate) name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FilesArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: FilesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FilesCommand {
+    /// Upload files; prints the id of each.
+    Upload(FilesUploadArgs),
+    /// List the files on the server.
+    List(FilesListArgs),
+    /// Describe a file.
+    Show(FilesShowArgs),
+    /// Fetch the content of a file.
+    Get(FilesGetArgs),
+    /// Remove files from the server.
+    Rm(FilesRmArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FilesUploadArgs {
+    /// The files.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// What they are for: assistants, batch, fine-tune, vision, user_data or evals.
+    #[arg(long, default_value = "user_data")]
+    pub(crate) purpose: String,
+
+    /// Let the server remove them after so many seconds, 3600 to 2592000.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) expires_after: Option<u32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FilesListArgs {
+    /// Only files for this purpose.
+    #[arg(long)]
+    pub(crate) purpose: Option<String>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FilesShowArgs {
+    /// The file's id.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FilesGetArgs {
+    /// The file's id.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+
+    /// Where to write it; by default to standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FilesRmArgs {
+    /// The files' ids.
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -5,24 +5,20 @@ use std::io::{self, BufRead, IsTerminal, Read, Write};
 use futures::StreamExt;
 use puna_api::{Error, Result};
 use puna_openai::sse::SseParser;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::Invocation;
 use crate::args::ChatArgs;
+use crate::runtime::block_on;
+use crate::server::{Server, broken};
 
-/// The variable with the key to present, where the server wants one.
-const API_KEY: &str = "PUNA_API_KEY";
 /// The longest event that is taken from a server, in bytes.
 const LONGEST_EVENT: usize = 16 << 20;
 
 pub(crate) fn chat(invocation: &Invocation, args: ChatArgs) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::internal("failed to start the async runtime").with_source(error))?;
-    let api_key = invocation.environment.get_non_empty(API_KEY).map(ToOwned::to_owned);
-    runtime.block_on(async {
-        let server = Server::new(&args.url, api_key)?;
+    block_on(async {
+        let server = Server::of(invocation, &args.server)?;
         let model = match args.model {
             Some(model) => model,
             None => server.first_model().await?,
@@ -98,55 +94,9 @@ impl Conversation {
     }
 }
 
-struct Server {
-    url: String,
-    api_key: Option<String>,
-    client: reqwest::Client,
-}
-
 impl Server {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is a client of a server, not a provider in one"
-    )]
-    fn new(url: &str, api_key: Option<String>) -> Result<Self> {
-        let client = reqwest::Client::builder()
-            .build()
-            .map_err(|error| Error::internal("failed to start the HTTP client").with_source(error))?;
-        Ok(Self {
-            url: url.trim_end_matches('/').to_owned(),
-            api_key,
-            client,
-        })
-    }
-
-    fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.client.request(method, format!("{}{path}", self.url));
-        match &self.api_key {
-            Some(key) => request.bearer_auth(key),
-            None => request,
-        }
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
-        let response = request.send().await.map_err(|error| {
-            Error::unavailable(format!("no server answers at {}; start one with `puna run`", self.url))
-                .with_source(error)
-        })?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let status = response.status();
-        let body: Value = response.json().await.unwrap_or_default();
-        Err(Error::invalid_request(match body["error"]["message"].as_str() {
-            Some(message) => message.to_owned(),
-            None => format!("the server answered {status}"),
-        }))
-    }
-
     async fn first_model(&self) -> Result<String> {
-        let response = self.send(self.request(reqwest::Method::GET, "/v1/models")).await?;
-        let list: Value = response.json().await.map_err(broken)?;
+        let list: Value = self.get("/v1/models", &[]).await?;
         let models = list["data"].as_array().map(Vec::as_slice).unwrap_or_default();
         let generates_text = |model: &&Value| {
             model["custom_metadata"]["model_type"]
@@ -167,7 +117,7 @@ impl Server {
         if let Some(max_tokens) = max_tokens {
             body["max_tokens"] = max_tokens.into();
         }
-        let request = self.request(reqwest::Method::POST, "/v1/chat/completions").json(&body);
+        let request = self.request(Method::POST, "/v1/chat/completions").json(&body);
         let mut bytes = self.send(request).await?.bytes_stream();
         let mut parser = SseParser::new(LONGEST_EVENT);
         let mut answer = String::new();
@@ -194,10 +144,6 @@ impl Server {
         }
         Err(Error::unavailable("the server ended the answer too early"))
     }
-}
-
-fn broken(error: reqwest::Error) -> Error {
-    Error::unavailable("the connection to the server broke").with_source(error)
 }
 
 fn unreadable(error: &io::Error) -> Error {

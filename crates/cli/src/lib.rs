@@ -4,11 +4,15 @@ mod args;
 mod chat;
 mod config_file;
 mod describe;
+mod files;
 mod logging;
 mod model;
 mod output;
 mod providers;
 mod run;
+mod runtime;
+mod server;
+mod transfer;
 mod validate;
 
 use std::process::ExitCode;
@@ -57,6 +61,7 @@ fn start(args: Args, linked: &'static [ProviderSpec]) -> Result<()> {
         Command::Providers(args) => providers::providers(&invocation, &args),
         Command::Model(command) => model::model(&invocation, command),
         Command::Chat(args) => chat::chat(&invocation, args),
+        Command::Files(args) => files::files(&invocation, args),
         Command::Completions(args) => {
             let mut command = Args::command();
             let name = command.get_name().to_owned();

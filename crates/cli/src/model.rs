@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
-use puna_api::{Error, Result};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use puna_api::Result;
 use puna_hub::{Cache, CachedModel, Hub, HubSettings, ModelName, Progress, PullRequest};
 use serde_json::{Value, json};
 
 use crate::Invocation;
 use crate::args::{ModelCommand, ModelListArgs, ModelPullArgs, ModelRmArgs, ModelShowArgs};
 use crate::output;
+use crate::runtime::block_on;
+use crate::transfer::size;
 
 pub(crate) fn model(invocation: &Invocation, command: ModelCommand) -> Result<()> {
     let variable = |name: &str| invocation.environment.get(name).map(str::to_owned);
@@ -30,12 +32,8 @@ fn pull(settings: HubSettings, args: ModelPullArgs) -> Result<()> {
         files: args.files,
         to: args.to,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::internal("failed to start the async runtime").with_source(error))?;
     let bars = Bars::new();
-    let pulled = runtime.block_on(Hub::new(settings)?.pull(&request, &bars));
+    let pulled = block_on(async { Hub::new(settings)?.pull(&request, &bars).await });
     bars.clear();
     let pulled = pulled?;
     for file in &pulled.skipped {
@@ -134,11 +132,6 @@ fn described(model: &CachedModel) -> Value {
         "bytes": model.bytes(),
         "files": model.files.iter().map(file).collect::<Vec<_>>(),
     })
-}
-
-/// An amount for people.
-fn size(bytes: u64) -> String {
-    DecimalBytes(bytes).to_string()
 }
 
 /// A bar for each file on its way; without a terminal, a line for each that is there.

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 
 use puna_api::{Error, Result};
+use serde::Serialize;
+use serde_json::Value;
 
 /// Writes to standard output. A reader that went away, such as `head`, is no failure.
 pub(crate) fn say(text: &str) -> Result<()> {
@@ -13,6 +15,13 @@ pub(crate) fn say(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Writes a value as JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::internal("failed to write JSON").with_source(error))?;
+    say(&format!("{text}\n"))
 }
 
 /// Writes an error to standard error; nothing more can be done where that fails.
@@ -50,9 +59,46 @@ pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// The fields of an object, each in a line.
+pub(crate) fn fields(object: &Value) -> String {
+    let rows: Vec<_> = object
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            vec![name.clone(), printable(&value)]
+        })
+        .collect();
+    columns(&rows)
+}
+
+/// A text from elsewhere without what would move a terminal's cursor.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|character| if character.is_control() { '\u{fffd}' } else { character })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::columns;
+    use serde_json::json;
+
+    use super::{columns, fields, printable};
+
+    #[test]
+    fn an_object_is_shown_without_what_is_null() {
+        assert_eq!(
+            fields(&json!({"id": "a", "bytes": 3, "name": null})),
+            "id     a\nbytes  3\n"
+        );
+    }
+
+    #[test]
+    fn a_name_cannot_move_the_cursor() {
+        assert_eq!(printable("a\x1b[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
+    }
 
     #[test]
     fn columns_line_up() {
