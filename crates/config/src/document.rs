@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 pub(crate) use server::{Auth, AuthProvider, Cors, CorsRules, Format, Key, Limits, Log, NamedKey, Server};
-pub(crate) use storage::{Backend, Storage, Store};
+pub(crate) use storage::{Backend, Storage, Store, Tables};
 pub(crate) use vector_stores::VectorStores;
 
 /// A free mapping, whose keys are not checked.

@@ -31,7 +31,7 @@ pub use load::load;
 pub use manifest::{BuildManifest, CrateSource, GitReference, ManifestCrate};
 pub use plan::{
     BackendPlan, DisabledProvider, LocationPlan, MissingPart, ModelPlan, Overrides, Plan, PostgresPlan, ProviderPlan,
-    StoragePlan, StorePlan,
+    StoragePlan, StorePlan, TablesPlan,
 };
 pub use problem::{Position, Problem, Problems};
 pub use server::{ApiKey, CorsConfig, LimitsConfig, LogConfig, LogFormat, ServerConfig};

@@ -41,6 +41,8 @@ pub struct StoragePlan {
     pub sql: BTreeMap<String, BackendPlan>,
     /// Where models that are registered while the server runs are kept.
     pub registry: StorePlan,
+    /// Where jobs are kept.
+    pub jobs: TablesPlan,
 }
 
 /// A backend.
@@ -99,6 +101,15 @@ pub struct StorePlan {
     pub backend: String,
     /// What keeps its keys apart from others.
     pub namespace: String,
+}
+
+/// Tables in a backend.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TablesPlan {
+    /// The backend, which is there. By default the only one for tables, or `sql_default`.
+    pub backend: Option<String>,
+    /// The name of the table.
+    pub table_name: Option<String>,
 }
 
 /// A provider to build.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use puna_api::Secret;
 use serde_json::Value;
 
-use crate::document::{Backend, Storage, Store};
+use crate::document::{Backend, Storage, Store, Tables};
 use crate::missing::Missing;
 use crate::nearest::{list, nearest};
 use crate::path::Path;
 use crate::report::Site;
 use crate::schema::Schema;
-use crate::{BackendPlan, Environment, LocationPlan, PostgresPlan, Problem, StoragePlan, StorePlan};
+use crate::{BackendPlan, Environment, LocationPlan, PostgresPlan, Problem, StoragePlan, StorePlan, TablesPlan};
 
 /// The files of the embedded backends, by their names in the original.
 const KV_FILE: &str = "kvstore.db";
@@ -65,6 +65,7 @@ pub(crate) fn read(
                 backend: String::new(),
                 namespace: REGISTRY.to_owned(),
             },
+            jobs: TablesPlan::default(),
         },
     };
     let before = reader.problems.len();
@@ -77,6 +78,7 @@ pub(crate) fn read(
         reader.backend(&name, backend, &embedded);
     }
     reader.registry(stores.metadata.as_ref());
+    reader.jobs(stores.jobs);
     for (key, store, kind, what) in [
         ("inference", &stores.inference, "sql", "chat completions"),
         ("conversations", &stores.conversations, "sql", "conversations"),
@@ -378,6 +380,17 @@ impl Reader<'_, '_> {
                 None,
             ),
         }
+    }
+
+    fn jobs(&mut self, tables: Option<Tables>) {
+        let Some(Tables { backend, table_name }) = tables else {
+            return;
+        };
+        let path = Path::default().key("storage").key("stores").key("jobs").key("backend");
+        if let Some(backend) = &backend {
+            self.check_name("sql", backend, &path);
+        }
+        self.plan.jobs = TablesPlan { backend, table_name };
     }
 
     fn check_name(&mut self, kind: &str, name: &str, path: &Path) {

@@ -10,6 +10,7 @@ use puna_api::{
     ModelType, RequestContext, RerankRequest, RerankResponse, RerankTask, Result,
 };
 use puna_config::Plan;
+use puna_jobs::{Jobs, JobsSettings, Timing};
 use serde_json::Value;
 
 use crate::assembly::Assembly;
@@ -69,11 +70,17 @@ impl Stack {
             })
             .collect();
         let storage = Arc::new(storage::of(&plan.storage)?);
+        let jobs = Jobs::new(JobsSettings {
+            storage: Arc::clone(&storage),
+            store: storage::jobs(&plan.storage),
+            tasks: Arc::new(tasks.clone()),
+            timing: Timing::default(),
+        });
         let files = Arc::new(OnceLock::new());
         let assembly = Assembly {
             registry: Arc::clone(&registry),
             tasks: Arc::new(tasks.clone()),
-            resources: resources.with(Arc::clone(&storage)),
+            resources: resources.with(Arc::clone(&storage)).with(Arc::new(jobs.clone())),
             files: Arc::clone(&files),
             state_dir: plan.state_dir,
             refresh_interval: plan.server.registry_refresh_interval,
@@ -81,6 +88,8 @@ impl Stack {
         assembly.build(plan.providers).await?;
         let registrations = Registrations::new(Arc::clone(&storage), &plan.storage.registry, Arc::clone(&registry));
         registrations.reconcile().await?;
+        // Whoever runs jobs has said so by now.
+        jobs.start()?;
         Ok(Self(Arc::new(Fields {
             name: plan.name,
             registry,

@@ -2,7 +2,7 @@
 
 use puna_api::{Error, Result};
 use puna_config::{BackendPlan, LocationPlan, PostgresPlan, StoragePlan};
-use puna_storage::{BackendSettings, Location, PostgresSettings, SslMode, Storage, StorageSettings};
+use puna_storage::{BackendSettings, Location, PostgresSettings, SqlReference, SslMode, Storage, StorageSettings};
 
 /// The storage of a plan. Opens nothing.
 pub(crate) fn of(plan: &StoragePlan) -> Result<Storage> {
@@ -14,6 +14,14 @@ pub(crate) fn of(plan: &StoragePlan) -> Result<Storage> {
         kv: backends(&plan.kv)?,
         sql: backends(&plan.sql)?,
     }))
+}
+
+/// Where the jobs of a plan are kept.
+pub(crate) fn jobs(plan: &StoragePlan) -> SqlReference {
+    SqlReference {
+        backend: plan.jobs.backend.clone(),
+        table_name: plan.jobs.table_name.clone(),
+    }
 }
 
 fn backend(plan: &BackendPlan) -> Result<BackendSettings> {

@@ -99,6 +99,18 @@ pub(crate) struct Stores {
     pub(crate) connectors: Option<Store>,
     /// Vector stores.
     pub(crate) vector_stores: Option<Store>,
+    /// Jobs; Puna's own.
+    pub(crate) jobs: Option<Tables>,
+}
+
+/// Tables of a database.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tables {
+    /// The name of a backend.
+    pub(crate) backend: Option<String>,
+    /// The name of the table, and the start of those of its companions.
+    pub(crate) table_name: Option<String>,
 }
 
 /// A part of a database.

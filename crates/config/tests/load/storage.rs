@@ -36,6 +36,7 @@ fn without_a_storage_state_is_kept_in_the_state_folder() {
             (storage.registry.backend.as_str(), storage.registry.namespace.as_str()),
             ("kv_default", "registry")
         );
+        assert_eq!((storage.jobs.backend, storage.jobs.table_name), (None, None));
     }
 }
 
@@ -62,6 +63,7 @@ fn the_backends_of_the_original_are_read() {
     kv_url: { type: kv_postgres, connection_string: 'postgres://jo:s3cret@db/puna', table_name: kv_table, ssl_mode: verify-full }
   stores:
     metadata: { backend: kv_url, namespace: models }
+    jobs: { backend: plain, table_name: work }
 ",
     )
     .storage;
@@ -93,7 +95,20 @@ fn the_backends_of_the_original_are_read() {
         (storage.registry.backend.as_str(), storage.registry.namespace.as_str()),
         ("kv_url", "models")
     );
+    assert_eq!(
+        (storage.jobs.backend.as_deref(), storage.jobs.table_name.as_deref()),
+        (Some("plain"), Some("work"))
+    );
     assert!(!format!("{storage:?}").contains("s3cret"));
+}
+
+#[test]
+fn jobs_are_kept_in_tables() {
+    let told = report(&config("storage:\n  stores:\n    jobs: { backend: kv_default }\n"));
+    assert!(
+        told.contains("storage.stores.jobs.backend") && told.contains("`sql_…`"),
+        "{told}"
+    );
 }
 
 #[test]
