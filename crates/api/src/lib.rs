@@ -3,6 +3,7 @@
 mod context;
 mod device;
 mod error;
+mod file_processors;
 mod files;
 mod host;
 mod inference;
@@ -18,6 +19,10 @@ mod vector_io;
 pub use context::{Principal, ProviderData, RequestContext, RequestContextBuilder};
 pub use device::Device;
 pub use error::{Error, ErrorKind, Result};
+pub use file_processors::{
+    ChunkingStrategy, ContextualChunking, DocumentMetadata, FileChunk, FileProcessors, FileSource, ProcessFile,
+    ProcessedFile, StaticChunking,
+};
 pub use files::{
     ByteRange, ExpiresAfter, ExpiryAnchor, File, FileContent, FileDetails, FileList, FileObject, FilePurpose,
     FileQuery, FileStatus, FileUpload, Files, SortOrder,

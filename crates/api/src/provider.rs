@@ -16,6 +16,8 @@ use crate::{Error, Host, Result, Services};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Api {
+    /// Documents read and cut into chunks.
+    FileProcessors,
     /// Files that are uploaded once and used by other APIs.
     Files,
     /// Chat completions, completions, embeddings and reranking.
@@ -26,11 +28,12 @@ pub enum Api {
 
 impl Api {
     /// Every API, in the order of the documentation.
-    pub const ALL: &'static [Self] = &[Self::Files, Self::Inference, Self::VectorIo];
+    pub const ALL: &'static [Self] = &[Self::FileProcessors, Self::Files, Self::Inference, Self::VectorIo];
 
     /// The name in a configuration, such as `inference`.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::FileProcessors => "file_processors",
             Self::Files => "files",
             Self::Inference => "inference",
             Self::VectorIo => "vector_io",
@@ -40,7 +43,7 @@ impl Api {
     /// Whether a server can have several providers of it, told apart by what a request names.
     pub const fn takes_several(self) -> bool {
         match self {
-            Self::Files => false,
+            Self::FileProcessors | Self::Files => false,
             Self::Inference | Self::VectorIo => true,
         }
     }

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Files, Health, Inference, Models, Rerank, VectorIo};
+use crate::{FileProcessors, Files, Health, Inference, Models, Rerank, VectorIo};
 
 /// The capabilities that a provider built. Set those that it has; each is one object, shared by all requests.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Services {
+    /// Reading documents.
+    pub file_processors: Option<Arc<dyn FileProcessors>>,
     /// Uploaded files.
     pub files: Option<Arc<dyn Files>>,
     /// Chat completions, completions and embeddings.
@@ -24,6 +26,13 @@ pub struct Services {
 }
 
 impl Services {
+    /// Adds the reading of documents.
+    #[must_use]
+    pub fn with_file_processors(mut self, file_processors: Arc<dyn FileProcessors>) -> Self {
+        self.file_processors = Some(file_processors);
+        self
+    }
+
     /// Adds files.
     #[must_use]
     pub fn with_files(mut self, files: Arc<dyn Files>) -> Self {
@@ -70,6 +79,7 @@ impl Services {
 impl fmt::Debug for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Services")
+            .field("file_processors", &self.file_processors.is_some())
             .field("files", &self.files.is_some())
             .field("inference", &self.inference.is_some())
             .field("rerank", &self.rerank.is_some())

@@ -21,7 +21,6 @@ pub(crate) const OTHER_APIS: &[&str] = &[
     "datasetio",
     "datasets",
     "eval",
-    "file_processors",
     "interactions",
     "messages",
     "post_training",

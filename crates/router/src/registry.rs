@@ -27,13 +27,11 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Whether models lead to it; a provider of files alone has none.
+    /// Whether models lead to it; a provider of files or indexes alone has none.
     fn has_models(&self) -> bool {
         let services = &self.services;
-        services.files.is_none()
-            || services.inference.is_some()
-            || services.rerank.is_some()
-            || services.models.is_some()
+        let has_others = services.files.is_some() || services.file_processors.is_some() || services.vector_io.is_some();
+        !has_others || services.inference.is_some() || services.rerank.is_some() || services.models.is_some()
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use puna_api::{
     Api, BoxStream, ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Completion, CompletionRequest,
-    EmbeddingsRequest, EmbeddingsResponse, Error, Files, HealthStatus, Inference, InferenceRequest, Json, Model,
-    ModelType, RequestContext, RerankRequest, RerankResponse, RerankTask, Result,
+    EmbeddingsRequest, EmbeddingsResponse, Error, FileProcessors, Files, HealthStatus, Inference, InferenceRequest,
+    Json, Model, ModelType, RequestContext, RerankRequest, RerankResponse, RerankTask, Result,
 };
 use puna_config::Plan;
 use puna_jobs::{Jobs, JobsSettings, Timing};
@@ -144,6 +144,19 @@ impl Stack {
     pub fn files(&self) -> Result<&Arc<dyn Files>> {
         self.0.files.get().ok_or_else(|| {
             Error::unsupported("this server keeps no files; its configuration has no provider of the API `files`")
+        })
+    }
+
+    /// What reads documents. Fails as unsupported where no provider does.
+    pub fn file_processors(&self) -> Result<Arc<dyn FileProcessors>> {
+        let targets = self.0.registry.targets();
+        let found = targets
+            .iter()
+            .find_map(|target| target.services.file_processors.clone());
+        found.ok_or_else(|| {
+            Error::unsupported(
+                "this server reads no documents; its configuration has no provider of the API `file_processors`",
+            )
         })
     }
 
