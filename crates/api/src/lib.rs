@@ -31,7 +31,7 @@ pub use host::{Host, HostBuilder, Tasks};
 pub use inference::*;
 pub use json::{Json, JsonError};
 pub use models::{Health, HealthStatus, Model, ModelType, Models, ProviderModel};
-pub use provider::{Api, CheckedConfig, ConfigProblem, Provider, ProviderSpec, linked_by_inventory};
+pub use provider::{Api, CheckedConfig, ConfigProblem, Provider, ProviderSpec, Worker, linked_by_inventory};
 pub use rerank::{
     Rerank, RerankContentPart, RerankImageUrl, RerankInput, RerankRequest, RerankResponse, RerankResult, RerankTask,
 };

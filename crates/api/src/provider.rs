@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io::Read;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -77,6 +78,9 @@ pub trait Provider: 'static {
     /// The APIs of other providers that it calls through [`Host`]. They are built before it.
     const NEEDS: &'static [Api] = &[];
 
+    /// Work that is done in a process of its own, for what must not be able to harm the server, such as reading a file of unknown origin.
+    const WORKER: Option<Worker> = None;
+
     /// The `config` of a provider entry. Refuse unknown keys, document every field, give every optional field its default.
     type Config: Serialize + DeserializeOwned + JsonSchema + Send + 'static;
 
@@ -92,6 +96,10 @@ pub trait Provider: 'static {
     fn build(config: Self::Config, host: Host) -> impl Future<Output = Result<Services>> + Send;
 }
 
+/// What a worker process does: it is told its task, reads its input to the end or not, and answers. It is the same program as the server,
+/// started again with bounds on what it may use, and ends when it has answered.
+pub type Worker = fn(task: &str, input: &mut dyn Read) -> Result<Vec<u8>>;
+
 /// A [`Provider`] as the framework sees it: a record of functions, the same for all.
 #[derive(Clone, Copy)]
 pub struct ProviderSpec {
@@ -105,6 +113,8 @@ pub struct ProviderSpec {
     pub apis: &'static [Api],
     /// [`Provider::NEEDS`].
     pub needs: &'static [Api],
+    /// [`Provider::WORKER`].
+    pub worker: Option<Worker>,
     /// The crate that holds it, as `name`.
     pub crate_name: &'static str,
     /// The version of that crate.
@@ -136,6 +146,7 @@ impl ProviderSpec {
             summary: P::SUMMARY,
             apis: P::APIS,
             needs: P::NEEDS,
+            worker: P::WORKER,
             crate_name: "",
             crate_version: "",
             schema: schema::<P>,

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 use puna_api::{ProviderSpec, Result};
 use puna_config::Environment;
+use puna_worker::{Program, Role};
 
 use crate::args::{Args, Command};
 
@@ -33,12 +34,16 @@ struct Invocation {
 ///
 /// The exit status is 0 for success, 1 for a failure, 2 for a command line that cannot be understood.
 pub fn main(linked: &'static [ProviderSpec]) -> ExitCode {
+    let workers = match puna_worker::role(linked) {
+        Role::Worker(code) => return code,
+        Role::Main(program) => program,
+    };
     let matches = Args::command().get_matches();
     let args = match Args::from_arg_matches(&matches) {
         Ok(args) => args,
         Err(error) => error.exit(),
     };
-    match start(args, linked) {
+    match start(args, linked, workers) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(&error);
@@ -47,7 +52,7 @@ pub fn main(linked: &'static [ProviderSpec]) -> ExitCode {
     }
 }
 
-fn start(args: Args, linked: &'static [ProviderSpec]) -> Result<()> {
+fn start(args: Args, linked: &'static [ProviderSpec], workers: Program) -> Result<()> {
     puna_router::check_linked(linked)?;
     puna_http::choose_tls();
     let invocation = Invocation {
@@ -55,7 +60,7 @@ fn start(args: Args, linked: &'static [ProviderSpec]) -> Result<()> {
         environment: Environment::process(),
     };
     match args.command {
-        Command::Run(args) => run::run(&invocation, args),
+        Command::Run(args) => run::run(&invocation, workers, args),
         Command::Validate(args) => validate::validate(&invocation, &args),
         Command::Describe(args) => describe::describe(&invocation, &args),
         Command::Providers(args) => providers::providers(&invocation, &args),

@@ -11,6 +11,7 @@ use puna_config::{CorsConfig, Overrides, Plan, ServerConfig};
 use puna_hub::Cache;
 use puna_router::{Resources, Stack};
 use puna_server::{ApiKey, CorsRules, CorsSettings, Limits, Listeners, Metrics, ServerSettings};
+use puna_worker::Program;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Invocation;
@@ -18,7 +19,10 @@ use crate::args::RunArgs;
 use crate::validate::{left_out, switches};
 use crate::{config_file, logging, output};
 
-pub(crate) fn run(invocation: &Invocation, args: RunArgs) -> Result<()> {
+/// The variables without which a program that is linked with libraries in unusual places does not start.
+const LOADER_VARIABLES: &[&str] = &["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
+
+pub(crate) fn run(invocation: &Invocation, mut program: Program, args: RunArgs) -> Result<()> {
     let started = Instant::now();
     let overrides = Overrides {
         port: args.port,
@@ -44,8 +48,15 @@ pub(crate) fn run(invocation: &Invocation, args: RunArgs) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| Error::internal("failed to start the async runtime").with_source(error))?;
-    // What providers share: the guard of outbound requests, and the models that were pulled.
-    let mut resources = Resources::default().with(Arc::new(config_file::egress_policy(&plan)?));
+    for name in LOADER_VARIABLES {
+        if let Some(value) = invocation.environment.get(name) {
+            program = program.with_variable(name, value);
+        }
+    }
+    // What providers share: the guard of outbound requests, worker processes, and the models that were pulled.
+    let mut resources = Resources::default()
+        .with(Arc::new(config_file::egress_policy(&plan)?))
+        .with(Arc::new(program));
     if let Ok(models) = Cache::from_variables(|name| invocation.environment.get(name).map(str::to_owned)) {
         resources = resources.with(Arc::new(models));
     }
