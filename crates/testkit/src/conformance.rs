@@ -1,4 +1,5 @@
-//! One suite for every provider of an API: [`main`] for inference, [`files()`] for files, [`vector_io`] for vector indexes.
+//! One suite for every provider of an API: [`main`] for inference, [`file_processors`] for what reads documents, [`files()`] for files,
+//! [`vector_io`] for vector indexes.
 //!
 //! A provider crate runs it from `tests/conformance.rs`, which is a test without a harness:
 //!
@@ -21,6 +22,7 @@ mod chat;
 mod completion;
 mod embeddings;
 mod faults;
+pub mod file_processors;
 mod files;
 mod isolation;
 mod lacking;

@@ -9,6 +9,7 @@ mod live;
 mod s3;
 mod stub;
 pub mod wire;
+pub mod workers;
 
 pub use golden::redact;
 pub use host::{TestHost, context};
