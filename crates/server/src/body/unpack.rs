@@ -172,7 +172,7 @@ mod tests {
     async fn a_bomb_is_stopped_at_the_bound() {
         for encoding in BOTH {
             let bomb = pack(encoding, &vec![b'x'; 50 << 20]);
-            assert!(bomb.len() < 300_000);
+            assert!(bomb.len() < 1 << 20);
             for max in [10, 1 << 20] {
                 let error = unpack(encoding, bomb.clone(), max).await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::TooLarge);
