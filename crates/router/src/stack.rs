@@ -1,6 +1,8 @@
 //! The Stack itself.
 
 use std::fmt;
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -37,6 +39,7 @@ struct Fields {
     entries: Vec<ProviderEntry>,
     tasks: TrackedTasks,
     storage: Arc<puna_storage::Storage>,
+    state_dir: PathBuf,
 }
 
 /// A provider as the configuration has it, once for each API that it serves.
@@ -82,7 +85,7 @@ impl Stack {
             tasks: Arc::new(tasks.clone()),
             resources: resources.with(Arc::clone(&storage)).with(Arc::new(jobs.clone())),
             files: Arc::clone(&files),
-            state_dir: plan.state_dir,
+            state_dir: plan.state_dir.clone(),
             refresh_interval: plan.server.registry_refresh_interval,
         };
         assembly.build(plan.providers).await?;
@@ -98,6 +101,7 @@ impl Stack {
             entries,
             tasks,
             storage,
+            state_dir: plan.state_dir,
         })))
     }
 
@@ -158,6 +162,21 @@ impl Stack {
                 "this server reads no documents; its configuration has no provider of the API `file_processors`",
             )
         })
+    }
+
+    /// An empty file on the disk of the server's state, for what is too large to hold. It has no name, and goes when it is closed.
+    pub async fn scratch_file(&self) -> Result<File> {
+        let folder = self.0.state_dir.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(&folder)?;
+            tempfile::tempfile_in(folder)
+        });
+        let failed = |cause: Box<dyn std::error::Error + Send + Sync>| {
+            Error::unavailable("the server has no room on its disk to work on a file").with_source(cause)
+        };
+        made.await
+            .map_err(|error| failed(error.into()))?
+            .map_err(|error| failed(error.into()))
     }
 
     /// Every provider, in the order of the configuration.

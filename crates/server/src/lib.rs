@@ -8,6 +8,7 @@ mod content;
 mod cors;
 mod endpoint;
 mod error;
+mod form;
 mod head;
 mod listen;
 mod metrics;

@@ -2,6 +2,7 @@
 
 use crate::routes::Route;
 
+mod file_processors;
 mod inspect;
 mod models;
 mod providers;
@@ -22,4 +23,5 @@ pub(super) const ROUTES: &[Route] = &[
     providers::LIST,
     providers::RETRIEVE,
     rerank::RERANK,
+    file_processors::PROCESS,
 ];

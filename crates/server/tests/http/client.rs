@@ -11,7 +11,7 @@ use puna_server::{Limits, ServerSettings};
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::scripted::{Probe, stack};
+use crate::scripted::{CONFIG, Probe, stack};
 
 /// A server in this process.
 pub(crate) struct Client {
@@ -33,7 +33,11 @@ impl Client {
     }
 
     pub(crate) async fn with(settings: ServerSettings) -> Self {
-        let (stack, probe) = stack().await;
+        Self::over(CONFIG, settings).await
+    }
+
+    pub(crate) async fn over(config: &str, settings: ServerSettings) -> Self {
+        let (stack, probe) = stack(config).await;
         Self {
             router: puna_server::app(stack, &settings),
             probe,

@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};
 
+const PATH: &str = "/v1/files";
 const BOUNDARY: &str = "----a-boundary";
 
 /// A part of a form: its name, its file name, its bytes.
-type Part<'a> = (&'a str, Option<&'a str>, &'a [u8]);
+pub(crate) type Part<'a> = (&'a str, Option<&'a str>, &'a [u8]);
 
-fn form(parts: &[Part<'_>]) -> Vec<u8> {
+pub(crate) fn form(parts: &[Part<'_>]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, filename, bytes) in parts {
         let filename = filename
@@ -30,10 +31,10 @@ fn form(parts: &[Part<'_>]) -> Vec<u8> {
     body
 }
 
-fn upload(body: impl Into<Body>) -> Request<Body> {
+pub(crate) fn upload(path: &str, body: impl Into<Body>) -> Request<Body> {
     Request::builder()
         .method(Method::POST)
-        .uri("/v1/files")
+        .uri(path)
         .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
         .body(body.into())
         .unwrap()
@@ -41,10 +42,10 @@ fn upload(body: impl Into<Body>) -> Request<Body> {
 
 impl Client {
     async fn upload(&self, parts: &[Part<'_>]) -> Answer {
-        self.answer(upload(form(parts))).await
+        self.answer(upload(PATH, form(parts))).await
     }
 
-    async fn keep(&self, name: &str, purpose: &str, bytes: &[u8]) -> Value {
+    pub(crate) async fn keep(&self, name: &str, purpose: &str, bytes: &[u8]) -> Value {
         let answer = self
             .upload(&[("purpose", None, purpose.as_bytes()), ("file", Some(name), bytes)])
             .await;
@@ -282,10 +283,10 @@ async fn what_is_no_form_is_told() {
     assert_eq!(client.post("/v1/files", "{}").await.error().0, 415);
     let whole = form(&[("purpose", None, b"user_data"), ("file", Some("a"), b"hello")]);
     for length in [0, 10, whole.len() / 2, whole.len() - 10] {
-        let (status, ..) = client.answer(upload(whole[..length].to_vec())).await.error();
+        let (status, ..) = client.answer(upload(PATH, whole[..length].to_vec())).await.error();
         assert_eq!(status, 400, "{length} of {} bytes", whole.len());
     }
-    let mut packed = upload(whole.clone());
+    let mut packed = upload(PATH, whole.clone());
     packed.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
     assert_eq!(client.answer(packed).await.error().0, 415);
     // A connection that breaks off in the middle of the file.
@@ -294,7 +295,7 @@ async fn what_is_no_form_is_told() {
         Err(std::io::Error::other("reset")),
     ];
     let (status, ..) = client
-        .answer(upload(Body::from_stream(stream::iter(pieces))))
+        .answer(upload(PATH, Body::from_stream(stream::iter(pieces))))
         .await
         .error();
     assert_eq!(status, 400);
@@ -342,7 +343,7 @@ async fn an_upload_is_bounded_by_itself_and_not_by_the_bound_of_bodies() {
             .map(|piece| Ok::<_, std::io::Error>(Bytes::copy_from_slice(piece)))
             .collect();
         for body in [Body::from(whole.clone()), Body::from_stream(stream::iter(pieces))] {
-            let (status, param, code, message) = client.answer(upload(body)).await.error();
+            let (status, param, code, message) = client.answer(upload(PATH, body)).await.error();
             assert_eq!(
                 (status, param.as_deref(), code.as_deref()),
                 (413, Some("file"), Some("file_too_large"))
@@ -366,7 +367,7 @@ async fn an_upload_that_stalls_is_given_up() {
     let begun = form(&[("purpose", None, b"user_data"), ("file", Some("a"), b"hello")]);
     let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(begun[..begun.len() - 30].to_vec()))]);
     let answer = client
-        .answer(upload(Body::from_stream(body.chain(stream::pending()))))
+        .answer(upload(PATH, Body::from_stream(body.chain(stream::pending()))))
         .await;
     assert_eq!(answer.error().0, 408);
     assert_eq!(client.ids("").await, json!([[], false]));

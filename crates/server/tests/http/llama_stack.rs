@@ -26,6 +26,15 @@ async fn providers_are_shown_without_secrets() {
     {
       "data": [
         {
+          "api": "file_processors",
+          "provider_id": "reader",
+          "provider_type": "inline::reader",
+          "config": {},
+          "health": {
+            "status": "Not Implemented"
+          }
+        },
+        {
           "api": "files",
           "provider_id": "stored",
           "provider_type": "inline::stored",
@@ -51,7 +60,7 @@ async fn providers_are_shown_without_secrets() {
     "#);
     assert_eq!(
         client.get("/v1/providers/scripted").await.json(),
-        list.json()["data"][1]
+        list.json()["data"][2]
     );
 
     let (status, param, code, message) = client.get("/v1/providers/other").await.error();
@@ -59,7 +68,10 @@ async fn providers_are_shown_without_secrets() {
         (status, param.as_deref(), code.as_deref()),
         (404, Some("provider_id"), Some("provider_not_found"))
     );
-    assert_eq!(message, "there is no provider `other`; there are `stored`, `scripted`");
+    assert_eq!(
+        message,
+        "there is no provider `other`; there are `reader`, `stored`, `scripted`"
+    );
 }
 
 #[tokio::test]
@@ -67,7 +79,7 @@ async fn routes_are_listed_with_their_providers() {
     let client = Client::new().await;
     let all = client.get("/v1/inspect/routes").await.json();
     assert_json_snapshot!(all);
-    for (filter, expected) in [("v1", 17), ("v1alpha", 1), ("v1beta", 0), ("deprecated", 0)] {
+    for (filter, expected) in [("v1", 17), ("v1alpha", 2), ("v1beta", 0), ("deprecated", 0)] {
         let answer = client
             .get(&format!("/v1/inspect/routes?api_filter={filter}"))
             .await
@@ -131,7 +143,9 @@ async fn every_documented_operation_is_served() {
             };
             let expected = match verb.as_str() {
                 // A form is wanted there, and there is no such file.
-                "post" if path == "/v1/files" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "post" if ["/v1/files", "/v1alpha/file-processors/process"].contains(&path.as_str()) => {
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE
+                }
                 _ if path.contains("file-0") => StatusCode::NOT_FOUND,
                 "get" => StatusCode::OK,
                 _ => StatusCode::BAD_REQUEST,

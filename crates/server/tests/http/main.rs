@@ -9,6 +9,7 @@
 mod admission;
 mod bad_input;
 mod client;
+mod file_processors;
 mod files;
 mod inference;
 mod llama_stack;

@@ -18,6 +18,8 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
+use crate::file_processors::Reader;
+
 /// What a test sees of the provider from outside.
 #[derive(Debug)]
 pub(crate) struct Probe {
@@ -40,12 +42,14 @@ impl Drop for Dropped {
     }
 }
 
-/// A Stack whose only provider is `scripted`, with the alias `alias` for its model `echo`.
-pub(crate) async fn stack() -> (Stack, Arc<Probe>) {
-    let text = "
+/// One provider of each API, and the alias `alias` for the model `echo` of `scripted`.
+pub(crate) const CONFIG: &str = "
 version: 2
 image_name: test
 providers:
+  file_processors:
+    - provider_id: reader
+      provider_type: inline::reader
   files:
     - provider_id: stored
       provider_type: inline::stored
@@ -57,13 +61,17 @@ registered_resources:
   models:
     - { model_id: alias, provider_id: scripted, provider_model_id: echo, model_type: llm, metadata: { context_length: 99 } }
 ";
+
+/// A Stack of a configuration.
+pub(crate) async fn stack(config: &str) -> (Stack, Arc<Probe>) {
     let source = Source::Text {
         name: "test.yaml".to_owned(),
-        text: text.to_owned(),
+        text: config.to_owned(),
     };
     let home = tempfile::tempdir().unwrap();
     let environment = Environment::from_iter([("HOME", home.path().to_str().unwrap())]);
     let linked = [
+        ProviderSpec::of::<Reader>().from_crate("reader", "0.0.0"),
         ProviderSpec::of::<Scripted>().from_crate("scripted", "0.0.0"),
         ProviderSpec::of::<Stored>().from_crate("stored", "0.0.0"),
     ];

@@ -12,7 +12,7 @@ use puna_server::{Limits, Listeners, ServerSettings};
 use tokio::sync::oneshot;
 
 use crate::client::chat_body;
-use crate::scripted::{Probe, stack};
+use crate::scripted::{CONFIG, Probe, stack};
 
 /// A server on threads of its own; it ends with the test.
 struct Running {
@@ -34,7 +34,7 @@ impl Running {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let (stack, probe) = stack().await;
+                let (stack, probe) = stack(CONFIG).await;
                 send_probe.send(probe).unwrap();
                 let settings = ServerSettings {
                     limits,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error_body;
 use crate::call::{Call, Reply};
 use crate::error::{Failure, Result};
+use crate::form::Form;
 use crate::routes::{Answer, Parameter, Place, RequestBody, Route, Verb, schema_of};
 
 mod content;
@@ -169,9 +170,9 @@ struct ListQuery {
 
 async fn create(call: &mut Call) -> Result<Reply> {
     let files = call.stack.files()?.clone();
-    let form = form::Form::of(call).await?;
+    let form = Form::of(call).await?;
     let upload = form.transfer();
-    let file = match form.into_file().await {
+    let file = match form::into_file(form).await {
         Ok(file) => files.upload(&call.context, file).await,
         Err(error) => Err(error),
     };
