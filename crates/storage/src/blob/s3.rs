@@ -16,6 +16,8 @@ use object_store::{
     ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig, WriteMultipart,
 };
 use puna_api::{BoxStream, Error, Result, Secret};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::incoming::Incoming;
 use super::{Blob, BlobInfo, BlobKey, BlobPage, BlobStore};
@@ -200,10 +202,23 @@ impl Upload {
         }
     }
 
+    /// Takes the upload back. Goes on in the background when nobody waits for it any more.
     async fn abort(mut self) {
-        if let Some(upload) = self.0.take() {
-            log_failure(upload.abort().await);
+        if let Some(task) = self.take_back() {
+            let _ = task.await;
         }
+    }
+
+    fn take_back(&mut self) -> Option<JoinHandle<()>> {
+        let mut upload = self.0.take()?;
+        let runtime = Handle::try_current().ok()?;
+        Some(runtime.spawn(async move {
+            // A part that is still on its way could arrive after the upload was taken back, and stay. Each failure ends one part.
+            while upload.wait_for_capacity(0).await.is_err() {}
+            if let Err(error) = upload.abort().await {
+                tracing::warn!(%error, "an incomplete upload stays in the object store until its rule for those takes it away");
+            }
+        }))
     }
 
     async fn finish(mut self) -> object_store::Result<()> {
@@ -216,16 +231,7 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        let (Some(upload), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else {
-            return;
-        };
-        runtime.spawn(async move { log_failure(upload.abort().await) });
-    }
-}
-
-fn log_failure(aborted: object_store::Result<()>) {
-    if let Err(error) = aborted {
-        tracing::warn!(%error, "an incomplete upload stays in the object store until its rule for those takes it away");
+        self.take_back();
     }
 }
 
