@@ -40,6 +40,7 @@ pub use services::Services;
 pub use vector_io::{
     AttributeValue, Attributes, Chunk, ChunkPage, ChunkQuery, ChunkSelection, DeleteChunks, Filter, Fusion, ListChunks,
     Metric, ScoredChunk, SearchChunks, SearchMode, UpsertChunks, VectorCapabilities, VectorIndex, VectorIo,
+    distinct_words, spaced_words,
 };
 
 /// A stream that can be sent to another thread and owns all it needs; dropping it cancels the work behind it.

@@ -9,12 +9,14 @@ mod filter;
 mod fusion;
 mod index;
 mod search;
+mod words;
 
 pub use chunk::{AttributeValue, Attributes, Chunk, ChunkPage, ChunkSelection, DeleteChunks, ListChunks, UpsertChunks};
 pub use filter::Filter;
 pub use fusion::Fusion;
 pub use index::{Metric, SearchMode, VectorCapabilities, VectorIndex};
 pub use search::{ChunkQuery, ScoredChunk, SearchChunks};
+pub use words::{distinct_words, spaced_words};
 
 /// Keeps chunks with their vectors, and finds them.
 ///

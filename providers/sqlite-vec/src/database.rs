@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use puna_api::{Attributes, Chunk, ChunkSelection, Error, ListChunks, Metric, Result, VectorIndex};
+use puna_api::{
+    Attributes, Chunk, ChunkSelection, Error, ListChunks, Metric, Result, VectorIndex, distinct_words, spaced_words,
+};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
 use serde_json::{Map, Value};
 
 use crate::error::failed;
 use crate::stored;
-use crate::words::{distinct, spaced};
 
 /// Marks a file as one of these: `Puna` in ASCII.
 const APPLICATION: i32 = 0x5075_6e61;
@@ -226,7 +227,7 @@ impl Database {
             let mut count = self
                 .connection
                 .prepare_cached("SELECT doc FROM vocabulary WHERE term = ?1")?;
-            for word in distinct(text) {
+            for word in distinct_words(text) {
                 if let Some(chunks) = count.query_row([&word], |row| row.get::<_, i64>(0)).optional()? {
                     known.push((chunks, word));
                 }
@@ -308,7 +309,7 @@ fn insert(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::Result<i64>
     let row = transaction.last_insert_rowid();
     transaction
         .prepare_cached("INSERT INTO words (rowid, text) VALUES (?1, ?2)")?
-        .execute(params![row, spaced(&chunk.text)])?;
+        .execute(params![row, spaced_words(&chunk.text)])?;
     Ok(row)
 }
 

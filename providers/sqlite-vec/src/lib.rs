@@ -14,7 +14,6 @@ mod rotation;
 mod store;
 mod stored;
 mod table;
-mod words;
 
 pub use config::SqliteVecConfig;
 pub use provider::SqliteVec;

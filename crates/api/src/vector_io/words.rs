@@ -1,9 +1,10 @@
-//! What counts as a word, in texts and in queries alike.
+//! What counts as a word, in texts and in queries alike, for providers that split texts themselves.
 
 use std::collections::BTreeSet;
 
-/// The words of a text with spaces between them, all in lower case, for a tokenizer that splits at spaces alone.
-pub(crate) fn spaced(text: &str) -> String {
+/// The words of a text with spaces between them, all in lower case, for a tokenizer that splits at spaces alone. Words are runs of letters and
+/// digits, whatever their case; in scripts without spaces each character is a word.
+pub fn spaced_words(text: &str) -> String {
     let mut spaced = String::with_capacity(text.len() + text.len() / 8);
     for character in text.chars() {
         if !character.is_alphanumeric() {
@@ -19,9 +20,9 @@ pub(crate) fn spaced(text: &str) -> String {
     spaced
 }
 
-/// The different words of a text.
-pub(crate) fn distinct(text: &str) -> BTreeSet<String> {
-    spaced(text).split_ascii_whitespace().map(str::to_owned).collect()
+/// The different words of a text, as [`spaced_words`] has them.
+pub fn distinct_words(text: &str) -> BTreeSet<String> {
+    spaced_words(text).split_ascii_whitespace().map(str::to_owned).collect()
 }
 
 /// Whether the script has no spaces between words, so that each character has to stand for itself.
@@ -48,9 +49,9 @@ mod tests {
             ("a\0b\"c*(d)", "a b c d"),
             ("🦙 !?", ""),
         ] {
-            let split: Vec<String> = spaced(text).split_ascii_whitespace().map(str::to_owned).collect();
+            let split: Vec<String> = spaced_words(text).split_ascii_whitespace().map(str::to_owned).collect();
             assert_eq!(split.join(" "), words);
         }
-        assert_eq!(distinct("b a B").len(), 2);
+        assert_eq!(distinct_words("b a B").len(), 2);
     }
 }
