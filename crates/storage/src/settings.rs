@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use puna_api::Secret;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Every backend by its name.
 #[derive(Debug, Clone)]
@@ -66,7 +68,8 @@ pub struct PostgresSettings {
 }
 
 /// How TLS is used with PostgreSQL; the names are those of libpq.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum SslMode {
     /// Never.
     Disable,

@@ -134,7 +134,8 @@ impl Database {
         }
     }
 
-    fn error(&self, error: sqlx::Error) -> puna_api::Error {
+    /// What a failed statement on a connection of [`sqlite`](Self::sqlite) or [`postgres`](Self::postgres) means.
+    pub fn error(&self, error: sqlx::Error) -> puna_api::Error {
         from_sqlx(error, &self.0.place)
     }
 }
