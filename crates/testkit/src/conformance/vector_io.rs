@@ -26,6 +26,7 @@ mod vector;
 
 pub use target::Target;
 
+use super::ignored;
 use trial::Trial;
 
 /// Runs the suite with the arguments of the process, as `cargo test` and `cargo nextest` call it.
@@ -55,7 +56,11 @@ fn listed(target: Target) -> Vec<LibtestTrial> {
     let meant = all_trials().into_iter().filter(|trial| trial.is_meant_for(&target));
     let listed = meant.map(|trial| {
         let target = Arc::clone(&target);
-        LibtestTrial::test(format!("inline::{}", trial.name), move || {
+        let name = format!("{}::{}", target.place, trial.name);
+        if let Some(reason) = target.absent {
+            return ignored(&name, reason.to_owned());
+        }
+        LibtestTrial::test(name, move || {
             trial.run(&target).map_err(|failure| failure.to_string().into())
         })
     });

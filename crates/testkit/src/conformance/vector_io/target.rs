@@ -11,6 +11,8 @@ use serde_json::Value;
 /// What the suite runs against: how to build the provider, and what it can do.
 pub struct Target {
     build: Build,
+    pub(super) place: &'static str,
+    pub(super) absent: Option<&'static str>,
     pub(super) provider: Option<ProviderSpec>,
     pub(super) capabilities: VectorCapabilities,
     pub(super) patience: Duration,
@@ -21,8 +23,19 @@ type Build = Arc<dyn Fn(Host) -> BoxFuture<'static, Result<Services>> + Send + S
 impl Target {
     /// A provider that works in this process. It must declare just these capabilities, and must refuse all else by name.
     pub fn inline(provider: ProviderSpec, config: Value, capabilities: VectorCapabilities) -> Self {
-        let build = move |host| -> BoxFuture<'static, Result<Services>> {
-            let config = config.clone();
+        Self::remote("inline", provider, move |_| config.clone(), capabilities)
+    }
+
+    /// A provider that calls a real service, whose name is that of the place in the names of trials. `config` tells the configuration of a trial's
+    /// provider: as trials share the service, each has indexes of its own, which are found by the host's data folder.
+    pub fn remote(
+        place: &'static str,
+        provider: ProviderSpec,
+        config: impl Fn(&Host) -> Value + Send + Sync + 'static,
+        capabilities: VectorCapabilities,
+    ) -> Self {
+        let build = move |host: Host| -> BoxFuture<'static, Result<Services>> {
+            let config = config(&host);
             Box::pin(async move {
                 let config = provider.check(config).map_err(|problem| {
                     Error::configuration(format!("the target's configuration: {}", problem.message))
@@ -33,7 +46,15 @@ impl Target {
         };
         let mut target = Self::built_by(build, capabilities);
         target.provider = Some(provider);
+        target.place = place;
         target
+    }
+
+    /// A service that there is not, and why: the trials are listed as not run.
+    #[must_use]
+    pub fn absent(mut self, reason: &'static str) -> Self {
+        self.absent = Some(reason);
+        self
     }
 
     /// Services that are built by code, for a provider that needs more than its configuration.
@@ -43,6 +64,8 @@ impl Target {
     ) -> Self {
         Self {
             build: Arc::new(build),
+            place: "inline",
+            absent: None,
             provider: None,
             capabilities,
             patience: Duration::from_secs(120),
