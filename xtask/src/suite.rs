@@ -270,23 +270,28 @@ fn live(suite: &Suite<'_>) -> Result<Option<String>> {
     with_llama_cpp(suite, command.into_iter().map(OsString::from))
 }
 
-/// The trials of every suite that are about PostgreSQL, against one that is started for them.
+/// The trials of every suite that are about PostgreSQL, against an older and a newer one that are started for them.
 fn postgres(suite: &Suite<'_>) -> Result<Option<String>> {
     let work = suite.workspace.target()?.join("postgres");
-    let own: [OsString; 4] = [
-        "tests/postgres/run.py".into(),
-        "--work".into(),
-        work.into(),
-        "--".into(),
-    ];
     let command = [
         &["cargo", "test", "--quiet"],
         suite.packages(),
-        &["--test", "conformance", "--", "postgres::"],
+        &["--test", "conformance", "--test", "connection", "--", "postgres::"],
     ]
     .concat();
-    let arguments = own.into_iter().chain(command.into_iter().map(OsString::from));
-    done(suite.workspace.command("python3", arguments).run())
+    for version in ["16", "18"] {
+        let own: [OsString; 6] = [
+            "tests/postgres/run.py".into(),
+            "--work".into(),
+            work.clone().into(),
+            "--version".into(),
+            version.into(),
+            "--".into(),
+        ];
+        let arguments = own.into_iter().chain(command.iter().map(OsString::from));
+        suite.workspace.command("python3", arguments).run()?;
+    }
+    Ok(None)
 }
 
 /// Runs the client tests' script, which starts the server of llama.cpp on the tiny model.
