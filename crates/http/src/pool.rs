@@ -228,11 +228,13 @@ mod tests {
     async fn the_connections_of_a_client_that_is_gone_are_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
+        // A connection that the server has closed is not kept, so it keeps both.
         let server = std::thread::spawn(move || {
-            for _ in 0..2 {
+            [(); 2].map(|()| {
                 let (mut stream, _) = listener.accept().unwrap();
                 answer(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n1");
-            }
+                stream
+            })
         });
         let first = client(base_url.clone());
         get(&first).await;
@@ -240,6 +242,6 @@ mod tests {
         drop(first);
         get(&client(base_url)).await;
         assert!(!SHELVES.with_borrow(|shelves| shelves.contains_key(&key)));
-        server.join().unwrap();
+        drop(server.join().unwrap());
     }
 }
