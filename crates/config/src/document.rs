@@ -9,13 +9,15 @@ mod vector_stores;
 
 use std::collections::BTreeMap;
 
-pub(crate) use resources::{Model, Resources};
+pub(crate) use resources::{Model, RegisteredStore, Resources};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 pub(crate) use server::{Auth, AuthProvider, Cors, CorsRules, Format, Key, Limits, Log, NamedKey, Server};
 pub(crate) use storage::{Backend, Storage, Store, Tables};
-pub(crate) use vector_stores::VectorStores;
+pub(crate) use vector_stores::{
+    ChunkRetrieval, ContextualRetrieval, DefaultModel, FileBatch, FileIngestion, RewriteQuery, VectorStores,
+};
 
 /// A free mapping, whose keys are not checked.
 pub(crate) type Free = Map<String, Value>;

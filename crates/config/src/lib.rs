@@ -23,6 +23,7 @@ mod serving;
 mod source;
 mod storage;
 mod value;
+mod vector_stores;
 mod yaml;
 
 pub use document::schema;
@@ -31,7 +32,7 @@ pub use load::load;
 pub use manifest::{BuildManifest, CrateSource, GitReference, ManifestCrate};
 pub use plan::{
     BackendPlan, DisabledProvider, LocationPlan, MissingPart, ModelPlan, Overrides, Plan, PostgresPlan, ProviderPlan,
-    StoragePlan, StorePlan, TablesPlan,
+    RegisteredStorePlan, RewritingPlan, StoragePlan, StorePlan, TablesPlan, VectorStoresPlan,
 };
 pub use problem::{Position, Problem, Problems};
 pub use server::{ApiKey, CorsConfig, LimitsConfig, LogConfig, LogFormat, ServerConfig};

@@ -15,7 +15,9 @@ use crate::path::Path;
 use crate::report::Site;
 use crate::schema::Schema;
 use crate::value::convert;
-use crate::{Environment, Overrides, Plan, Problem, Problems, Source, models, providers, serving, storage};
+use crate::{
+    Environment, Overrides, Plan, Problem, Problems, Source, models, providers, serving, storage, vector_stores,
+};
 
 /// The version of the shape that this crate reads.
 const VERSION: u64 = 2;
@@ -128,6 +130,17 @@ fn plan(
         &mut missing,
         problems,
     );
+    let resources = document.registered_resources.as_mut();
+    let registered_stores = resources.and_then(|resources| resources.vector_stores.take());
+    let vector_stores = vector_stores::read(
+        &site,
+        document.vector_stores.take(),
+        registered_stores.unwrap_or_default(),
+        &providers,
+        &mut missing,
+        overrides.skip_missing,
+        problems,
+    );
     let models = models::read(
         &site,
         document,
@@ -147,6 +160,7 @@ fn plan(
         providers: providers.plans,
         models,
         storage: storage.plan?,
+        vector_stores,
         server: server?,
         disabled: providers.disabled,
         missing,

@@ -36,11 +36,10 @@ pub(crate) const OTHER_APIS: &[&str] = &[
     "tool_groups",
     "tool_runtime",
     "vector_dbs",
-    "vector_stores",
 ];
 
 /// APIs that are part of the server and need no provider: they may be listed, and are there anyway.
-pub(crate) const ALWAYS_SERVED: &[&str] = &["inspect", "models", "providers"];
+pub(crate) const ALWAYS_SERVED: &[&str] = &["inspect", "models", "providers", "vector_stores"];
 
 /// Collects missing parts, with their places.
 pub(crate) struct Missing<'a> {
@@ -77,7 +76,6 @@ impl<'a> Missing<'a> {
     pub(crate) fn add_parts_of(&mut self, document: &Document) {
         let Document {
             registered_resources,
-            vector_stores,
             safety,
             logging_config,
             logging,
@@ -105,11 +103,6 @@ impl<'a> Missing<'a> {
             ("metadata_store", metadata_store.is_some(), no_state),
             ("inference_store", inference_store.is_some(), no_state),
             ("conversations_store", conversations_store.is_some(), no_state),
-            (
-                "vector_stores",
-                vector_stores.is_some(),
-                "this binary serves no vector stores",
-            ),
             (
                 "safety",
                 safety.as_ref().is_some_and(default_shield),
@@ -158,7 +151,6 @@ impl<'a> Missing<'a> {
         let below = Path::default().key("registered_resources");
         for (kind, entries) in [
             ("shields", &resources.shields),
-            ("vector_stores", &resources.vector_stores),
             ("vector_dbs", &resources.vector_dbs),
             ("datasets", &resources.datasets),
             ("scoring_fns", &resources.scoring_fns),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use puna_api::{Api, CheckedConfig, ModelType, ProviderSpec, Secret};
+use puna_api::{Api, CheckedConfig, ModelType, ProviderSpec, SearchMode, Secret};
 use serde_json::{Map, Value};
 
 use crate::{Position, ServerConfig};
@@ -24,6 +24,8 @@ pub struct Plan {
     pub models: Vec<ModelPlan>,
     /// Where state is kept. Nothing of it is opened yet.
     pub storage: StoragePlan,
+    /// How vector stores are made and searched.
+    pub vector_stores: VectorStoresPlan,
     /// How to serve.
     pub server: ServerConfig,
     /// Providers whose id or type expanded to nothing, in the order of the file.
@@ -41,8 +43,10 @@ pub struct StoragePlan {
     pub sql: BTreeMap<String, BackendPlan>,
     /// Where models that are registered while the server runs are kept.
     pub registry: StorePlan,
-    /// Where jobs are kept.
+    /// Where jobs are kept, and what belongs to them.
     pub jobs: TablesPlan,
+    /// The table of vector stores, beside the jobs.
+    pub vector_stores: Option<String>,
 }
 
 /// A backend.
@@ -110,6 +114,73 @@ pub struct TablesPlan {
     pub backend: Option<String>,
     /// The name of the table.
     pub table_name: Option<String>,
+}
+
+/// How vector stores are made and searched. What is absent is left to them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct VectorStoresPlan {
+    /// The provider of a store that names none; it is in the plan.
+    pub default_provider_id: Option<String>,
+    /// The embedding model of a store that names none, as requests name it.
+    pub default_embedding_model: Option<String>,
+    /// How many numbers that model's vectors have.
+    pub default_embedding_dimension: Option<u32>,
+    /// The model that reorders what a search finds, where the search names none, as requests name it.
+    pub default_reranker_model: Option<String>,
+    /// How queries are rewritten; they are not when absent.
+    pub rewriting: Option<RewritingPlan>,
+    /// The most tokens of a chunk, where `auto` leaves it to the server.
+    pub chunk_size_tokens: Option<u32>,
+    /// The most tokens that neighbours share, where `auto` leaves it to the server.
+    pub chunk_overlap_tokens: Option<u32>,
+    /// What a search goes by that does not say it.
+    pub search_mode: Option<SearchMode>,
+    /// Whether the lists of a hybrid search become one by weights and not by ranks, where the search does not say it.
+    pub is_weighted: bool,
+    /// The impact factor of fusion by ranks.
+    pub rrf_impact_factor: Option<f32>,
+    /// The weight of vectors in fusion by weights.
+    pub weighted_alpha: Option<f32>,
+    /// How many times as many chunks are found as are answered, for a model to rerank.
+    pub chunk_multiplier: Option<u32>,
+    /// How many files are ingested at the same time.
+    pub files_at_once: Option<u32>,
+    /// The model that puts chunks in their context, as requests name it.
+    pub contextual_model: Option<String>,
+    /// How long it may take for a chunk.
+    pub contextual_timeout: Option<Duration>,
+    /// How many chunks it is asked about at the same time.
+    pub contextual_concurrency: Option<u32>,
+    /// The stores that the file registers, in its order.
+    pub registered: Vec<RegisteredStorePlan>,
+}
+
+/// A vector store that the file registers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredStorePlan {
+    /// The id that clients use.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// The provider that keeps it; it is in the plan.
+    pub provider_id: Option<String>,
+    /// The model that makes its vectors.
+    pub embedding_model: Option<String>,
+    /// How many numbers its vectors have.
+    pub embedding_dimension: Option<u32>,
+}
+
+/// How queries are rewritten.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RewritingPlan {
+    /// The model that writes, as requests name it.
+    pub model: String,
+    /// What it is told; it holds `{query}`.
+    pub prompt: Option<String>,
+    /// The most tokens that it writes.
+    pub max_tokens: Option<u32>,
+    /// How freely it writes.
+    pub temperature: Option<f64>,
 }
 
 /// A provider to build.

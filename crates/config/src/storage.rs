@@ -66,6 +66,7 @@ pub(crate) fn read(
                 namespace: REGISTRY.to_owned(),
             },
             jobs: TablesPlan::default(),
+            vector_stores: None,
         },
     };
     let before = reader.problems.len();
@@ -79,13 +80,13 @@ pub(crate) fn read(
     }
     reader.registry(stores.metadata.as_ref());
     reader.jobs(stores.jobs);
+    reader.vector_stores(stores.vector_stores);
     for (key, store, kind, what) in [
         ("inference", &stores.inference, "sql", "chat completions"),
         ("conversations", &stores.conversations, "sql", "conversations"),
         ("responses", &stores.responses, "sql", "responses"),
         ("prompts", &stores.prompts, "kv", "prompts"),
         ("connectors", &stores.connectors, "kv", "connectors"),
-        ("vector_stores", &stores.vector_stores, "kv", "vector stores"),
     ] {
         let Some(store) = store else { continue };
         let path = Path::default().key("storage").key("stores").key(key);
@@ -391,6 +392,29 @@ impl Reader<'_, '_> {
             self.check_name("sql", backend, &path);
         }
         self.plan.jobs = TablesPlan { backend, table_name };
+    }
+
+    /// They are in the database of the jobs that ingest their files.
+    fn vector_stores(&mut self, tables: Option<Tables>) {
+        let Some(Tables { backend, table_name }) = tables else {
+            return;
+        };
+        let path = Path::default()
+            .key("storage")
+            .key("stores")
+            .key("vector_stores")
+            .key("backend");
+        if let Some(backend) = backend {
+            self.check_name("sql", &backend, &path);
+            let of_jobs = self.plan.jobs.backend.get_or_insert_with(|| backend.clone());
+            if *of_jobs != backend {
+                let message =
+                    format!("must be the backend of `storage.stores.jobs`, which is `{of_jobs}`, not `{backend}`");
+                let hint = "a file of a store and the job that ingests it are written together";
+                self.problem(&path, message, Some(hint));
+            }
+        }
+        self.plan.vector_stores = table_name;
     }
 
     fn check_name(&mut self, kind: &str, name: &str, path: &Path) {

@@ -7,6 +7,7 @@
 mod assembly;
 mod linked;
 mod listing;
+mod neighbours;
 mod registration;
 mod registrations;
 mod registry;
@@ -16,6 +17,7 @@ mod stack;
 mod storage;
 mod suggestions;
 mod tasks;
+mod vector_stores;
 
 pub use linked::check_linked;
 pub use registration::ModelRegistration;

@@ -42,6 +42,14 @@ pub(crate) fn no_inference(provider_id: &str) -> Error {
     Error::unsupported(format!("the provider `{provider_id}` does not serve inference")).with_param("model")
 }
 
+/// The answer where a provider has models but does not rerank.
+pub(crate) fn no_rerank(provider_id: &str, model: &str) -> Error {
+    Error::unsupported(format!(
+        "the provider `{provider_id}` of the model `{model}` does not rerank"
+    ))
+    .with_param("model")
+}
+
 #[async_trait]
 impl Inference for RoutedInference {
     fn capabilities(&self) -> Capabilities {

@@ -9,20 +9,23 @@ use std::time::Duration;
 use puna_api::{
     Api, BoxStream, ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Completion, CompletionRequest,
     EmbeddingsRequest, EmbeddingsResponse, Error, FileProcessors, Files, HealthStatus, Inference, InferenceRequest,
-    Json, Model, ModelType, RequestContext, RerankRequest, RerankResponse, RerankTask, Result,
+    Json, Model, ModelType, RequestContext, RerankRequest, RerankResponse, RerankTask, Result, Tasks,
 };
 use puna_config::Plan;
 use puna_jobs::{Jobs, JobsSettings, Timing};
+use puna_vector_stores::{Surroundings, VectorStores};
 use serde_json::Value;
 
 use crate::assembly::Assembly;
+use crate::neighbours::Neighbours;
 use crate::registration::ModelRegistration;
 use crate::registrations::Registrations;
-use crate::registry::{Registry, Route};
+use crate::registry::Registry;
 use crate::resources::Resources;
-use crate::routed::no_inference;
+use crate::routed::{no_inference, no_rerank};
 use crate::storage;
 use crate::tasks::TrackedTasks;
+use crate::vector_stores;
 
 /// How long a provider may take to say how it is.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
@@ -34,8 +37,9 @@ pub struct Stack(Arc<Fields>);
 struct Fields {
     name: String,
     registry: Arc<Registry>,
-    registrations: Registrations,
-    files: Arc<OnceLock<Arc<dyn Files>>>,
+    registrations: Arc<Registrations>,
+    neighbours: Arc<Neighbours>,
+    vector_stores: Option<VectorStores>,
     entries: Vec<ProviderEntry>,
     tasks: TrackedTasks,
     storage: Arc<puna_storage::Storage>,
@@ -57,7 +61,7 @@ pub struct ProviderEntry {
 
 impl Stack {
     /// Builds every provider of the plan. Must be called on the runtime that is to run background work.
-    pub async fn build(plan: Plan, resources: Resources) -> Result<Self> {
+    pub async fn build(mut plan: Plan, resources: Resources) -> Result<Self> {
         let tasks = TrackedTasks::new();
         let registry = Arc::new(Registry::new(plan.models));
         let entries = plan
@@ -73,16 +77,17 @@ impl Stack {
             })
             .collect();
         let storage = Arc::new(storage::of(&plan.storage)?);
+        let background: Arc<dyn Tasks> = Arc::new(tasks.clone());
         let jobs = Jobs::new(JobsSettings {
             storage: Arc::clone(&storage),
             store: storage::jobs(&plan.storage),
-            tasks: Arc::new(tasks.clone()),
+            tasks: Arc::clone(&background),
             timing: Timing::default(),
         });
         let files = Arc::new(OnceLock::new());
         let assembly = Assembly {
             registry: Arc::clone(&registry),
-            tasks: Arc::new(tasks.clone()),
+            tasks: Arc::clone(&background),
             resources: resources.with(Arc::clone(&storage)).with(Arc::new(jobs.clone())),
             files: Arc::clone(&files),
             state_dir: plan.state_dir.clone(),
@@ -90,14 +95,34 @@ impl Stack {
         };
         assembly.build(plan.providers).await?;
         let registrations = Registrations::new(Arc::clone(&storage), &plan.storage.registry, Arc::clone(&registry));
+        let registrations = Arc::new(registrations);
         registrations.reconcile().await?;
+        let neighbours = Arc::new(Neighbours {
+            registry: Arc::clone(&registry),
+            registrations: Arc::clone(&registrations),
+            files,
+        });
+        let registered_stores = std::mem::take(&mut plan.vector_stores.registered);
+        let vector_stores = match neighbours.vector_providers().is_empty() {
+            true => None,
+            false => {
+                let settings = vector_stores::settings(plan.vector_stores, &plan.storage);
+                let around = Arc::<Neighbours>::clone(&neighbours);
+                Some(VectorStores::new(settings, Arc::clone(&storage), jobs.clone(), around)?)
+            }
+        };
         // Whoever runs jobs has said so by now.
         jobs.start()?;
+        if let Some(vector_stores) = &vector_stores {
+            vector_stores.keep_swept(&background);
+            vector_stores::register(vector_stores.clone(), registered_stores, &background);
+        }
         Ok(Self(Arc::new(Fields {
             name: plan.name,
             registry,
             registrations,
-            files,
+            neighbours,
+            vector_stores,
             entries,
             tasks,
             storage,
@@ -146,20 +171,19 @@ impl Stack {
 
     /// The files of the server. Fails as unsupported where no provider keeps any.
     pub fn files(&self) -> Result<&Arc<dyn Files>> {
-        self.0.files.get().ok_or_else(|| {
-            Error::unsupported("this server keeps no files; its configuration has no provider of the API `files`")
-        })
+        self.0.neighbours.files()
     }
 
     /// What reads documents. Fails as unsupported where no provider does.
     pub fn file_processors(&self) -> Result<Arc<dyn FileProcessors>> {
-        let targets = self.0.registry.targets();
-        let found = targets
-            .iter()
-            .find_map(|target| target.services.file_processors.clone());
-        found.ok_or_else(|| {
+        self.0.neighbours.file_processors()
+    }
+
+    /// The vector stores of the server. Fails as unsupported where no provider keeps any.
+    pub fn vector_stores(&self) -> Result<&VectorStores> {
+        self.0.vector_stores.as_ref().ok_or_else(|| {
             Error::unsupported(
-                "this server reads no documents; its configuration has no provider of the API `file_processors`",
+                "this server keeps no vector stores; its configuration has no provider of the API `vector_io`",
             )
         })
     }
@@ -205,19 +229,13 @@ impl Stack {
         })
     }
 
-    /// The route of a model id. One that is not known here may have been registered with another replica.
-    async fn route(&self, model: &str, model_type: ModelType) -> Result<Route> {
-        self.0.registrations.look_for(model).await;
-        self.0.registry.route_for(model, model_type)
-    }
-
     async fn inference<T>(
         &self,
         model: &str,
         body: Json<T>,
         model_type: ModelType,
     ) -> Result<(Arc<dyn Inference>, InferenceRequest<T>)> {
-        let route = self.route(model, model_type).await?;
+        let route = self.0.neighbours.route(model, model_type).await?;
         let inference = route
             .target
             .services
@@ -296,14 +314,9 @@ impl Stack {
         model: &str,
         body: Json<RerankRequest>,
     ) -> Result<RerankResponse> {
-        let route = self.route(model, ModelType::Rerank).await?;
-        let Some(rerank) = &route.target.services.rerank else {
-            return Err(Error::unsupported(format!(
-                "the provider `{}` of the model `{model}` does not rerank",
-                route.target.provider_id
-            ))
-            .with_param("model"));
-        };
+        let route = self.0.neighbours.route(model, ModelType::Rerank).await?;
+        let rerank = route.target.services.rerank.as_ref();
+        let rerank = rerank.ok_or_else(|| no_rerank(&route.target.provider_id, model))?;
         rerank
             .rerank(
                 context,

@@ -15,7 +15,7 @@ pub(crate) struct Resources {
     /// Shields.
     pub(crate) shields: Option<Vec<Free>>,
     /// Vector stores.
-    pub(crate) vector_stores: Option<Vec<Free>>,
+    pub(crate) vector_stores: Option<Vec<RegisteredStore>>,
     /// Vector databases, which later versions call vector stores.
     pub(crate) vector_dbs: Option<Vec<Free>>,
     /// Datasets.
@@ -46,4 +46,22 @@ pub(crate) struct Model {
     pub(crate) metadata: Option<Free>,
     /// Whether the provider must list it.
     pub(crate) model_validation: Option<bool>,
+}
+
+/// A vector store.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegisteredStore {
+    /// The id that clients use.
+    pub(crate) vector_store_id: String,
+    /// Its name; none by default.
+    pub(crate) vector_store_name: Option<String>,
+    /// The provider that keeps it; the default one when absent.
+    pub(crate) provider_id: Option<String>,
+    /// The id that the provider knows it by, which is the same here.
+    pub(crate) provider_vector_store_id: Option<String>,
+    /// The model that makes its vectors, by the id that clients use.
+    pub(crate) embedding_model: Option<String>,
+    /// How many numbers its vectors have.
+    pub(crate) embedding_dimension: Option<u32>,
 }

@@ -98,7 +98,7 @@ pub(crate) struct Stores {
     /// MCP servers.
     pub(crate) connectors: Option<Store>,
     /// Vector stores.
-    pub(crate) vector_stores: Option<Store>,
+    pub(crate) vector_stores: Option<Tables>,
     /// Jobs; Puna's own.
     pub(crate) jobs: Option<Tables>,
 }

@@ -11,6 +11,7 @@ mod server;
 mod starter;
 mod storage;
 mod support;
+mod vector_stores;
 
 use puna_api::{Api, ModelType, ProviderSpec};
 use puna_config::{BuildManifest, LogFormat, Overrides, Source};

@@ -132,6 +132,24 @@ impl Provider for Cave {
     }
 }
 
+/// A provider of vector indexes.
+pub(crate) struct Shelf;
+
+impl Provider for Shelf {
+    const TYPE: &'static str = "inline::shelf";
+    const SUMMARY: &'static str = "In order.";
+    const APIS: &'static [Api] = &[Api::VectorIo];
+    type Config = CaveConfig;
+
+    fn sample() -> CaveConfig {
+        CaveConfig {}
+    }
+
+    async fn build(_: CaveConfig, _: Host) -> Result<Services> {
+        Ok(Services::default())
+    }
+}
+
 /// A provider that serves nothing.
 pub(crate) struct Void;
 
@@ -154,6 +172,7 @@ impl Provider for Void {
 pub(crate) const LINKED: &[ProviderSpec] = &[
     ProviderSpec::of::<Mountain>(),
     ProviderSpec::of::<Cave>(),
+    ProviderSpec::of::<Shelf>(),
     ProviderSpec::of::<Void>(),
 ];
 
