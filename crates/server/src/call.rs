@@ -111,6 +111,13 @@ impl Call {
         })
     }
 
+    /// The whole body as a `T`, once the fields of `table` are checked.
+    pub(crate) async fn request<T: DeserializeOwned>(&mut self, table: &'static [Field]) -> Result<T> {
+        let body = self.body().await?;
+        self.head(&body, table)?;
+        Ok(Json::from_bytes(body).into_value().map_err(Error::from)?)
+    }
+
     fn form(&self) -> Option<&'static str> {
         let sent = self.parts.headers.get(CONTENT_TYPE)?.as_bytes();
         ["application/x-www-form-urlencoded", "multipart/form-data"]

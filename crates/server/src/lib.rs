@@ -14,6 +14,7 @@ mod listen;
 mod metrics;
 mod openapi;
 mod pages;
+mod query;
 mod request_id;
 mod request_log;
 mod routes;

@@ -378,6 +378,12 @@ mod tests {
             "ChatCompletionRequest",
             "CompletionRequest",
             "EmbeddingsRequest",
+            "CreateVectorStoreRequest",
+            "UpdateVectorStoreRequest",
+            "CreateVectorStoreFileRequest",
+            "UpdateVectorStoreFileAttributesRequest",
+            "CreateVectorStoreFileBatchRequest",
+            "VectorStoreSearchRequest",
             "RegisterModelRequest",
             "RerankRequest",
         ]);
@@ -385,8 +391,8 @@ mod tests {
             let schema = schema(name);
             let required: Vec<_> = schema["required"]
                 .as_array()
-                .unwrap()
-                .iter()
+                .into_iter()
+                .flatten()
                 .filter_map(Value::as_str)
                 .collect();
             for field in *table {

@@ -13,7 +13,7 @@ mod llama_stack;
 pub(crate) mod openai;
 
 /// The routes of every surface, in the order of the documentation.
-pub(crate) const ROUTES: &[&[Route]] = &[openai::ROUTES, llama_stack::ROUTES];
+pub(crate) const ROUTES: &[&[Route]] = &[openai::ROUTES, openai::VECTOR_STORE_ROUTES, llama_stack::ROUTES];
 
 /// Every table of fields that a surface reads from a body.
 #[cfg(test)]
@@ -21,6 +21,12 @@ pub(crate) const TABLES: &[&[crate::head::Field]] = &[
     openai::CHAT_COMPLETION_FIELDS,
     openai::COMPLETION_FIELDS,
     openai::EMBEDDINGS_FIELDS,
+    openai::CREATE_STORE_FIELDS,
+    openai::UPDATE_STORE_FIELDS,
+    openai::ATTACH_FIELDS,
+    openai::ATTRIBUTES_FIELDS,
+    openai::FILE_BATCH_FIELDS,
+    openai::SEARCH_FIELDS,
     llama_stack::REGISTRATION_FIELDS,
     llama_stack::RERANK_FIELDS,
 ];

@@ -9,9 +9,7 @@ mod providers;
 mod rerank;
 
 #[cfg(test)]
-pub(super) use models::FIELDS as REGISTRATION_FIELDS;
-#[cfg(test)]
-pub(super) use rerank::FIELDS as RERANK_FIELDS;
+pub(super) use self::{models::FIELDS as REGISTRATION_FIELDS, rerank::FIELDS as RERANK_FIELDS};
 
 /// What this surface serves.
 pub(super) const ROUTES: &[Route] = &[

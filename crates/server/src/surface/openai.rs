@@ -13,13 +13,20 @@ mod completions;
 mod embeddings;
 mod files;
 mod models;
+mod vector_stores;
 
 pub(super) use self::models::ModelObject;
+pub(crate) use self::vector_stores::ROUTES as VECTOR_STORE_ROUTES;
 
 #[cfg(test)]
 pub(crate) use self::{
-    chat_completions::FIELDS as CHAT_COMPLETION_FIELDS, completions::FIELDS as COMPLETION_FIELDS,
+    chat_completions::FIELDS as CHAT_COMPLETION_FIELDS,
+    completions::FIELDS as COMPLETION_FIELDS,
     embeddings::FIELDS as EMBEDDINGS_FIELDS,
+    vector_stores::{
+        ATTACH_FIELDS, ATTRIBUTES_FIELDS, CREATE_FIELDS as CREATE_STORE_FIELDS, FILE_BATCH_FIELDS, SEARCH_FIELDS,
+        UPDATE_FIELDS as UPDATE_STORE_FIELDS,
+    },
 };
 
 /// What this surface serves.

@@ -11,10 +11,19 @@ mod bad_input;
 mod client;
 mod file_processors;
 mod files;
+#[path = "../../../vector-stores/tests/conformance/index.rs"]
+#[expect(dead_code, reason = "the engine's own tests look into it")]
+mod index;
 mod inference;
 mod llama_stack;
 mod logging;
 mod metrics;
+#[path = "../../../vector-stores/tests/conformance/model.rs"]
+mod model;
+#[path = "../../../vector-stores/tests/conformance/reader.rs"]
+mod reader;
+mod retrieval;
 mod scripted;
 mod serving;
 mod streams;
+mod vector_stores;

@@ -87,12 +87,12 @@ pub(crate) async fn stack(config: &str) -> (Stack, Arc<Probe>) {
 }
 
 /// Files in the folder of the server's state.
-struct Stored;
+pub(crate) struct Stored;
 
 /// It has no settings.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct StoredConfig {}
+pub(crate) struct StoredConfig {}
 
 impl Provider for Stored {
     const TYPE: &'static str = "inline::stored";

@@ -1,11 +1,12 @@
 //! `/v1/health`, `/v1/version` and `/v1/inspect/routes`.
 
-use puna_api::{Error, HealthStatus, Json};
+use puna_api::{HealthStatus, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, Reply};
 use crate::error::Result;
+use crate::query;
 use crate::routes::{self, Answer, Parameter, Place, Route, Verb, schema_of};
 use crate::surface::openai::error_body;
 
@@ -126,20 +127,15 @@ async fn version(_call: &mut Call) -> Result<Reply> {
 }
 
 async fn list_routes(call: &mut Call) -> Result<Reply> {
-    let query: ListRoutesQuery = call.query()?;
-    let level = match query.api_filter.as_deref() {
+    let asked: ListRoutesQuery = call.query()?;
+    let level = match asked.api_filter.as_deref() {
         None => None,
         // No route is deprecated.
         Some("deprecated") => Some(""),
         Some(level @ ("v1" | "v1alpha" | "v1beta")) => Some(level),
         Some(other) => {
-            let shown: String = other.chars().take(50).collect();
-            return Err(Error::invalid_request(format!(
-                "`api_filter` is `{shown}`; send `v1`, `v1alpha`, `v1beta` or `deprecated`"
-            ))
-            .with_param("api_filter")
-            .with_code("invalid_value")
-            .into());
+            let error = query::wrong("api_filter", other, "send `v1`, `v1alpha`, `v1beta` or `deprecated`");
+            return Err(error.with_code("invalid_value").into());
         }
     };
     let providers = call.stack.providers();

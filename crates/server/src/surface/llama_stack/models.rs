@@ -1,6 +1,6 @@
 //! `/v1/models`: models that are registered while the server runs.
 
-use puna_api::{Error, Json, ModelType};
+use puna_api::{Json, ModelType};
 use puna_router::ModelRegistration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -91,10 +91,7 @@ struct ModelDeleted {
 }
 
 async fn register(call: &mut Call) -> Result<Reply> {
-    let body = call.body().await?;
-    call.head(&body, FIELDS)?;
-    let request = Json::<RegisterModelRequest>::from_bytes(body.clone());
-    let request = request.into_value().map_err(Error::from)?;
+    let request: RegisterModelRequest = call.request(FIELDS).await?;
     let registration = ModelRegistration {
         model_id: request.model_id,
         provider_id: request.provider_id,

@@ -9,6 +9,7 @@ use super::error_body;
 use crate::call::{Call, Reply};
 use crate::error::{Failure, Result};
 use crate::form::Form;
+use crate::query;
 use crate::routes::{Answer, Parameter, Place, RequestBody, Route, Verb, schema_of};
 
 mod content;
@@ -121,7 +122,7 @@ pub(super) const DELETE: Route = Route {
     operation_id: "deleteFile",
     tag: "Files",
     summary: "Delete a file",
-    description: "",
+    description: "Takes it out of all vector stores, too.",
     public: false,
     api: Some(Api::Files),
     parameters: &[FILE_ID],
@@ -199,24 +200,13 @@ async fn list(call: &mut Call) -> Result<Reply> {
 
 impl ListQuery {
     fn check(self) -> puna_api::Result<FileQuery> {
-        let wrong = |name: &str, sent: &str, right: String| {
-            let sent: String = sent.chars().take(100).collect();
-            Error::invalid_request(format!("`{name}` is `{sent}`; {right}")).with_param(name)
-        };
         let purpose = self.purpose.filter(|purpose| !purpose.is_empty());
         let purpose = purpose.map(|name| {
             FilePurpose::from_name(&name)
-                .ok_or_else(|| wrong("purpose", &name, format!("send {}", names(FilePurpose::ALL))))
+                .ok_or_else(|| query::wrong("purpose", &name, &format!("send {}", names(FilePurpose::ALL))))
         });
-        let limit = self.limit.map_or(Ok(LONGEST_LIST), |limit| {
-            let number = limit.parse().ok().filter(|number| (1..=LONGEST_LIST).contains(number));
-            number.ok_or_else(|| wrong("limit", &limit, format!("send a whole number from 1 to {LONGEST_LIST}")))
-        })?;
-        let order = match self.order.as_deref() {
-            None | Some("desc") => SortOrder::Desc,
-            Some("asc") => SortOrder::Asc,
-            Some(other) => return Err(wrong("order", other, "send `asc` or `desc`".to_owned())),
-        };
+        let limit = query::count("limit", self.limit.as_deref(), LONGEST_LIST, LONGEST_LIST)?;
+        let order = query::order(self.order.as_deref())?;
         Ok(FileQuery {
             after: self.after,
             limit,
@@ -243,7 +233,12 @@ async fn retrieve(call: &mut Call) -> Result<Reply> {
 
 async fn delete(call: &mut Call) -> Result<Reply> {
     let id = call.path_parameter("file_id").await?;
-    call.stack.files()?.delete(&call.context, &id).await?;
+    let files = call.stack.files()?;
+    // First, so that no store has a file that is not there.
+    if let Ok(stores) = call.stack.vector_stores() {
+        stores.detach_everywhere(&call.context, &id).await?;
+    }
+    files.delete(&call.context, &id).await?;
     Reply::json(&Json::new(DeleteFileResponse {
         id,
         object: "file",
