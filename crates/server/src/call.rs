@@ -33,6 +33,8 @@ pub(crate) struct Call {
 
 /// What a request is answered with.
 pub(crate) enum Reply {
+    /// Nothing but that it is done.
+    Empty,
     /// A document of this content type.
     Document { content_type: &'static str, body: Bytes },
     /// A stream of JSON documents, of which the first has come.

@@ -172,6 +172,10 @@ impl Endpoint {
 
     fn respond(&self, mut log: RequestLog, outcome: Result<Reply>) -> Response<Body> {
         match outcome {
+            Ok(Reply::Empty) => {
+                log.answered(StatusCode::OK, None, 0);
+                Response::new(Body::empty())
+            }
             Ok(Reply::Document { content_type, body }) => {
                 log.look_at(&body);
                 log.answered(StatusCode::OK, None, body.len());

@@ -168,7 +168,11 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
         })
         .collect();
     let failed = json!({ "$ref": "#/components/responses/Error" });
-    let mut responses = json!({ "200": { "description": "The answer.", "content": content } });
+    let done = match content.is_empty() {
+        true => json!({ "description": "It is done; there is no body." }),
+        false => json!({ "description": "The answer.", "content": content }),
+    };
+    let mut responses = json!({ "200": done });
     let mut statuses = Vec::new();
     if !route.public {
         statuses.push("401");
@@ -386,6 +390,10 @@ mod tests {
             "VectorStoreSearchRequest",
             "RegisterModelRequest",
             "RerankRequest",
+            "InsertChunksRequest",
+            "QueryChunksRequest",
+            "InsertRequest",
+            "QueryRequest",
         ]);
         for (table, name) in tables {
             let schema = schema(name);

@@ -27,7 +27,7 @@ pub(crate) struct Route {
     pub(crate) api: Option<Api>,
     pub(crate) parameters: &'static [Parameter],
     pub(crate) request: Option<RequestBody>,
-    /// What a success is answered with, by content type.
+    /// What a success is answered with, by content type; nothing where that is all there is to say.
     pub(crate) answers: &'static [Answer],
     pub(crate) serve: Serve,
     pub(crate) error_body: ErrorBody,
@@ -177,10 +177,7 @@ mod tests {
         for route in all() {
             assert!(ids.insert(route.operation_id), "{route:?}");
             assert!(places.insert((route.verb.method(), route.path)), "{route:?}");
-            assert!(
-                !route.summary.is_empty() && !route.tag.is_empty() && !route.answers.is_empty(),
-                "{route:?}"
-            );
+            assert!(!route.summary.is_empty() && !route.tag.is_empty(), "{route:?}");
         }
     }
 

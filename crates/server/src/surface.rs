@@ -29,6 +29,10 @@ pub(crate) const TABLES: &[&[crate::head::Field]] = &[
     openai::SEARCH_FIELDS,
     llama_stack::REGISTRATION_FIELDS,
     llama_stack::RERANK_FIELDS,
+    llama_stack::INSERT_CHUNKS_FIELDS,
+    llama_stack::QUERY_CHUNKS_FIELDS,
+    llama_stack::RAG_INSERT_FIELDS,
+    llama_stack::RAG_QUERY_FIELDS,
 ];
 
 /// Answers a path that is not there.

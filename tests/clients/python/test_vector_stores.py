@@ -4,6 +4,7 @@ import io
 import time
 import zipfile
 
+import llama_stack_client
 import openai
 import pytest
 from conftest import model_of
@@ -279,3 +280,26 @@ def test_no_character_of_a_query_is_an_operator(client, library, query):
     store, _ = library
     for mode in ("keyword", "hybrid"):
         client.vector_stores.search(store.id, query=query, extra_body={"search_mode": mode})
+
+
+def test_the_client_of_llama_stack(client, url, make):
+    store = make(name="chunks").id
+    with llama_stack_client.LlamaStackClient(base_url=url, max_retries=0) as stack:
+        passages = {name: passage for passage, (name, _) in QUESTIONS.items()}
+        vectors = client.embeddings.create(model=model_of(client, "sentence-transformers", "embedding"), input=list(passages.values()))
+        chunks = [
+            {
+                "content": passage,
+                "chunk_id": name,
+                "metadata": {"name": name},
+                "chunk_metadata": {"document_id": name},
+                "embedding": item.embedding,
+                "embedding_model": vectors.model,
+                "embedding_dimension": len(item.embedding),
+            }
+            for (name, passage), item in zip(passages.items(), vectors.data, strict=True)
+        ]
+        stack.vector_io.insert(vector_store_id=store, chunks=chunks)
+        found = stack.vector_io.query(vector_store_id=store, query="what is the capital of Peru?", params={"max_chunks": 2})
+        assert (found.chunks[0].chunk_id, len(found.chunks), len(found.scores)) == ("peru.docx", 2, 2)
+        assert found.chunks[0].metadata["name"] == "peru.docx"

@@ -33,6 +33,8 @@ pub(crate) enum Rule {
     TextOrObject,
     /// A string or an array of strings.
     TextOrTexts,
+    /// A string, an object or an array; the string and the array are not empty.
+    Content,
 }
 
 impl Field {
@@ -76,6 +78,7 @@ impl Field {
             Rule::Object => kind == Kind::Object,
             Rule::TextOrNonEmptyArray => matches!(kind, Kind::Text | Kind::Array),
             Rule::TextOrObject => matches!(kind, Kind::Text | Kind::Object),
+            Rule::Content => matches!(kind, Kind::Text | Kind::Object | Kind::Array),
             Rule::TextOrTexts => {
                 kind == Kind::Text || kind == Kind::Array && serde_json::from_str::<Vec<Text>>(value).is_ok()
             }
@@ -91,7 +94,7 @@ impl Field {
         let empty = match self.rule {
             Rule::Text => self.required && value == "\"\"",
             Rule::NonEmptyArray => is_empty_array(value),
-            Rule::TextOrNonEmptyArray => value == "\"\"" || is_empty_array(value),
+            Rule::TextOrNonEmptyArray | Rule::Content => value == "\"\"" || is_empty_array(value),
             _ => false,
         };
         if empty {
@@ -158,6 +161,7 @@ impl Field {
             Rule::TextOrNonEmptyArray => "send a string or an array, not an empty one".to_owned(),
             Rule::TextOrObject => "send a string or an object".to_owned(),
             Rule::TextOrTexts => "send a string or an array of strings".to_owned(),
+            Rule::Content => "send a string, a content part or an array of those, not an empty one".to_owned(),
         }
     }
 

@@ -2,14 +2,22 @@
 
 use crate::routes::Route;
 
+mod content;
 mod file_processors;
 mod inspect;
 mod models;
 mod providers;
+mod rag_tool;
 mod rerank;
+mod vector_io;
 
 #[cfg(test)]
-pub(super) use self::{models::FIELDS as REGISTRATION_FIELDS, rerank::FIELDS as RERANK_FIELDS};
+pub(super) use self::{
+    models::FIELDS as REGISTRATION_FIELDS,
+    rag_tool::{INSERT_FIELDS as RAG_INSERT_FIELDS, QUERY_FIELDS as RAG_QUERY_FIELDS},
+    rerank::FIELDS as RERANK_FIELDS,
+    vector_io::{INSERT_FIELDS as INSERT_CHUNKS_FIELDS, QUERY_FIELDS as QUERY_CHUNKS_FIELDS},
+};
 
 /// What this surface serves.
 pub(super) const ROUTES: &[Route] = &[
@@ -22,4 +30,8 @@ pub(super) const ROUTES: &[Route] = &[
     providers::RETRIEVE,
     rerank::RERANK,
     file_processors::PROCESS,
+    vector_io::INSERT,
+    vector_io::QUERY,
+    rag_tool::INSERT,
+    rag_tool::QUERY,
 ];

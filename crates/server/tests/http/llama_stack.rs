@@ -79,7 +79,7 @@ async fn routes_are_listed_with_their_providers() {
     let client = Client::new().await;
     let all = client.get("/v1/inspect/routes").await.json();
     assert_json_snapshot!(all);
-    for (filter, expected) in [("v1", 33), ("v1alpha", 2), ("v1beta", 0), ("deprecated", 0)] {
+    for (filter, expected) in [("v1", 37), ("v1alpha", 2), ("v1beta", 0), ("deprecated", 0)] {
         let answer = client
             .get(&format!("/v1/inspect/routes?api_filter={filter}"))
             .await

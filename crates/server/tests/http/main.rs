@@ -26,4 +26,5 @@ mod retrieval;
 mod scripted;
 mod serving;
 mod streams;
+mod vector_io;
 mod vector_stores;
