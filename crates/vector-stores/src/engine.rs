@@ -3,9 +3,11 @@
 mod attributes;
 mod batches;
 mod chunks;
+mod deletion;
 mod documents;
 mod files;
 mod ingestion;
+mod kept_documents;
 mod ranking;
 mod removal;
 mod rewriting;
@@ -79,6 +81,7 @@ impl VectorStores {
             ingestion::Ingestion(weak.clone()),
         )?;
         jobs.handle(removal::KIND, removal::AT_ONCE, removal::Removal(weak.clone()))?;
+        jobs.handle(deletion::KIND, deletion::AT_ONCE, deletion::Deletion(weak.clone()))?;
         jobs.handle(attributes::KIND, attributes::AT_ONCE, attributes::Attribution(weak))?;
         Ok(this)
     }

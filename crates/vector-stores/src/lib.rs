@@ -8,7 +8,9 @@ mod document;
 mod embedding;
 mod engine;
 mod file;
+mod file_removal;
 mod kept;
+mod kept_document;
 mod page;
 mod raw;
 mod search;
@@ -25,6 +27,8 @@ pub use engine::VectorStores;
 pub use file::{
     AttachFile, FilesQuery, LastError, LastErrorCode, ShownChunking, StoreFile, StoreFileObject, StoreFileStatus,
 };
+pub use file_removal::{FileRemoval, FileRemovalStatus};
+pub use kept_document::KeptDocument;
 pub use page::{Page, PageQuery};
 pub use raw::{FoundChunk, InsertChunks, QueryChunks, RawChunk};
 pub use search::{Ranker, RankingOptions, SearchHit, SearchResults, SearchStore, SearchText, Weights};

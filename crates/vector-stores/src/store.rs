@@ -167,6 +167,10 @@ pub struct UpdateStore {
     /// What its owner notes about it, in place of what was noted.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Option<Map<String, Value>>>,
+    /// What it is for, for dialects in which that can change.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub description: Option<Option<String>>,
 }
 
 impl FileCounts {
@@ -205,6 +209,7 @@ impl UpdateStore {
     /// Checks what can be told without the server; an error names the field.
     pub fn check(&self) -> Result<()> {
         check_text(self.name.as_ref().and_then(Option::as_deref), "name")?;
+        check_text(self.description.as_ref().and_then(Option::as_deref), "description")?;
         self.expires_after.flatten().map_or(Ok(()), StoreExpiry::check)?;
         let metadata = self.metadata.as_ref().and_then(Option::as_ref);
         metadata.map_or(Ok(()), check_metadata)

@@ -3,6 +3,7 @@
 //! They are in the database of the jobs, so that a file and the job that ingests it are written together. Times are seconds since 1970.
 
 mod batches;
+mod documents;
 mod files;
 mod listing;
 mod stores;
@@ -86,7 +87,18 @@ macro_rules! tables {
 }
 
 // Ordered by bytes in both, whatever PostgreSQL's language is.
-const MIGRATIONS: &[Migration] = &[Migration::by_dialect(1, tables!(""), tables!(r#"COLLATE "C""#))];
+const MIGRATIONS: &[Migration] = &[
+    Migration::by_dialect(1, tables!(""), tables!(r#"COLLATE "C""#)),
+    Migration::by_dialect(
+        2,
+        "CREATE TABLE {table}_documents (
+            attachment TEXT PRIMARY KEY, media_type TEXT NOT NULL, metadata TEXT NOT NULL, content BLOB NOT NULL
+        )",
+        r#"CREATE TABLE {table}_documents (
+            attachment TEXT COLLATE "C" PRIMARY KEY, media_type TEXT NOT NULL, metadata TEXT NOT NULL, content BYTEA NOT NULL
+        )"#,
+    ),
+];
 
 /// The tables of stores, files and batches.
 #[derive(Debug, Clone)]

@@ -191,8 +191,12 @@ impl VectorStores {
 
     /// Reads the file and cuts it.
     async fn read(&self, context: &RequestContext, file: &FileRow) -> Result<ProcessedFile> {
-        let files = self.surroundings().files().map_err(of_server)?;
         let processors = self.surroundings().file_processors().map_err(of_server)?;
+        if let Some(document) = self.tables().await?.document_of(&file.attachment).await? {
+            let request = document.to_process(file.chunking.clone());
+            return processors.process_file(context, request).await.map_err(of_file_itself);
+        }
+        let files = self.surroundings().files().map_err(of_server)?;
         let content = files
             .content(context, &file.file_id, None)
             .await

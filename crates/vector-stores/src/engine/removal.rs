@@ -105,6 +105,7 @@ impl VectorStores {
         }
         let provider = self.provider(&store)?;
         provider.delete_index(&job_context(job.id()), store_id).await?;
+        tables.forget_documents(store_id).await?;
         if store.state == StoreState::Going {
             tables.forget_store(store_id).await?;
         }

@@ -252,14 +252,16 @@ impl Tables {
         row.map(|row| row.get("attachment")).transpose()
     }
 
-    /// Takes a file out of all stores, and answers its attachments.
+    /// Takes a file out of all stores, and answers its attachments. A document that has the id of the file by chance is none.
     pub(crate) async fn mark_file_going_everywhere(
         &self,
         transaction: &mut Transaction,
         file_id: &str,
     ) -> Result<Vec<String>> {
-        let update = self
-            .sql("UPDATE {table}_files SET state = 'going' WHERE file_id = $1 AND state = 'live' RETURNING attachment");
+        let update = self.sql(
+            "UPDATE {table}_files SET state = 'going' WHERE file_id = $1 AND state = 'live'
+            AND NOT EXISTS (SELECT 1 FROM {table}_documents d WHERE d.attachment = {table}_files.attachment) RETURNING attachment",
+        );
         attachments(&transaction.rows(update, vec![file_id.into()]).await?)
     }
 
@@ -290,6 +292,7 @@ impl Tables {
 
     /// Forgets a file that was taken out of its store.
     pub(crate) async fn forget_file(&self, attachment: &str) -> Result<()> {
+        self.forget_document(attachment).await?;
         let delete = self.sql("DELETE FROM {table}_files WHERE attachment = $1 AND state = 'going'");
         self.database.write(delete, vec![attachment.into()]).await.map(drop)
     }

@@ -4,6 +4,7 @@ use puna_api::{Error, Result};
 use puna_storage::{Row, Transaction, Value};
 use serde_json::{Map, Value as Json};
 
+use super::documents::FORGET_OF_STORE;
 use super::listing::Span;
 use super::{Tables, json, number, read_json};
 use crate::{FileCounts, Page, PageQuery, StoreExpiry, StoreExpiryAnchor, UpdateStore};
@@ -171,6 +172,12 @@ impl Tables {
             let name = name.as_deref().unwrap_or_default();
             transaction.write(set, vec![id.into(), name.into()]).await?;
         }
+        if let Some(description) = &update.description {
+            let set = self.sql("UPDATE {table} SET description = $2 WHERE id = $1");
+            transaction
+                .write(set, vec![id.into(), description.clone().into()])
+                .await?;
+        }
         if let Some(metadata) = &update.metadata {
             let set = self.sql("UPDATE {table} SET metadata = $2 WHERE id = $1");
             let metadata = json(&metadata.clone().unwrap_or_default())?;
@@ -257,6 +264,7 @@ impl Tables {
     pub(crate) async fn forget_store(&self, id: &str) -> Result<()> {
         let mut transaction = self.database.begin().await?;
         for delete in [
+            FORGET_OF_STORE,
             "DELETE FROM {table}_files WHERE store_id = $1",
             "DELETE FROM {table}_batches WHERE store_id = $1",
             "DELETE FROM {table} WHERE id = $1 AND state = 'going'",

@@ -10,6 +10,7 @@ mod documents;
 mod faults;
 mod files;
 mod index;
+mod kept_documents;
 mod model;
 mod place;
 mod reader;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         search::acts(),
         chunks::acts(),
         documents::acts(),
+        kept_documents::acts(),
         crash::acts(),
     ]
     .concat();
