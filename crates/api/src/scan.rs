@@ -91,6 +91,22 @@ pub fn items(json: &[u8], mut visit: impl FnMut(Range<usize>)) -> Result<(), Sca
     scanner.array(MAX_DEPTH, Some(&mut visit))
 }
 
+/// Checks that `json` is one array whose arrays and objects nest `max_depth` deep at most, itself included, as [`members_within`] checks an object.
+pub fn check_array_within(json: &[u8], max_depth: usize) -> Result<(), ScanError> {
+    let mut scanner = Scanner::new(json);
+    scanner.space();
+    if scanner.peek() != Some(b'[') {
+        return Err(scanner.expected("an array"));
+    }
+    scanner.array(max_depth, None)?;
+    scanner.space();
+    if scanner.at < json.len() {
+        Err(scanner.expected("the end"))
+    } else {
+        Ok(())
+    }
+}
+
 struct Scanner<'a> {
     json: &'a [u8],
     at: usize,

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::body::{self, Upload};
 use crate::endpoint::Server;
 use crate::error::{Failure, Result};
-use crate::head::{Field, Head};
+use crate::head::{Field, Head, check_array};
 use crate::metrics::{Generation, Metrics, Operation};
 use crate::request_log::RequestLog;
 use crate::settings::Limits;
@@ -100,7 +100,12 @@ impl Call {
 
     /// The fields of `table` that a body has.
     pub(crate) fn head<'b>(&self, body: &'b [u8], table: &'static [Field]) -> Result<Head<'b>> {
-        Head::parse(body, table, self.limits.max_json_depth).map_err(|error| match self.form() {
+        Head::parse(body, table, self.limits.max_json_depth).map_err(|error| self.refused(error))
+    }
+
+    /// The answer to a body that is not what it should be.
+    fn refused(&self, error: Error) -> Failure {
+        match self.form() {
             // What the content type says matters only where the body is no JSON: many clients send none, or a wrong one.
             Some(form) if error.code() == Some("invalid_json") => Failure::with_status(
                 Error::invalid_request(format!(
@@ -110,13 +115,20 @@ impl Call {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ),
             _ => error.into(),
-        })
+        }
     }
 
     /// The whole body as a `T`, once the fields of `table` are checked.
     pub(crate) async fn request<T: DeserializeOwned>(&mut self, table: &'static [Field]) -> Result<T> {
         let body = self.body().await?;
         self.head(&body, table)?;
+        Ok(Json::from_bytes(body).into_value().map_err(Error::from)?)
+    }
+
+    /// The whole body, which is a JSON array. An error names the place in it, such as `[2].uuid`.
+    pub(crate) async fn array<T: DeserializeOwned>(&mut self) -> Result<Vec<T>> {
+        let body = self.body().await?;
+        check_array(&body, self.limits.max_json_depth).map_err(|error| self.refused(error))?;
         Ok(Json::from_bytes(body).into_value().map_err(Error::from)?)
     }
 

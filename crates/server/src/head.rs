@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use puna_api::scan::{ScanError, members_within};
+use puna_api::scan::{ScanError, check_array_within, members_within};
 use puna_api::{Error, Result};
 use serde::de::IgnoredAny;
 
@@ -26,15 +26,7 @@ pub(crate) struct Head<'a> {
 impl<'a> Head<'a> {
     /// Reads a body and checks the fields of `table`, which is sorted by name.
     pub(crate) fn parse(body: &'a [u8], table: &'static [Field], max_depth: usize) -> Result<Self> {
-        let text = std::str::from_utf8(body).map_err(|error| {
-            invalid_json(format!(
-                "the request body is not valid UTF-8: a wrong byte at offset {}",
-                error.valid_up_to()
-            ))
-        })?;
-        if text.trim_ascii().is_empty() {
-            return Err(invalid_json("the request body is empty; send a JSON object"));
-        }
+        let text = text(body, "object")?;
         let head = Self::pick(text, table, max_depth)?;
         for (field, value) in table.iter().zip(head.values) {
             field.check(value)?;
@@ -54,7 +46,7 @@ impl<'a> Head<'a> {
             }
         });
         match (scanned, duplicate) {
-            (Err(error), _) => Err(unreadable(&error, text, place, table, max_depth)),
+            (Err(error), _) => Err(unreadable(&error, text, "object", place, table, max_depth)),
             (Ok(()), Some(name)) => Err(Error::invalid_request(format!("`{name}` is there twice; send it once"))
                 .with_param(name)
                 .with_code("duplicate_parameter")),
@@ -95,6 +87,26 @@ impl<'a> Head<'a> {
     }
 }
 
+/// Checks that a body is one JSON array that nests no deeper than `max_depth`.
+pub(crate) fn check_array(body: &[u8], max_depth: usize) -> Result<()> {
+    let text = text(body, "array")?;
+    check_array_within(body, max_depth).map_err(|error| unreadable(&error, text, "array", |_| None, &[], max_depth))
+}
+
+/// A body's text; `root` is what it is to be.
+fn text<'a>(body: &'a [u8], root: &str) -> Result<&'a str> {
+    let text = std::str::from_utf8(body).map_err(|error| {
+        invalid_json(format!(
+            "the request body is not valid UTF-8: a wrong byte at offset {}",
+            error.valid_up_to()
+        ))
+    })?;
+    if text.trim_ascii().is_empty() {
+        return Err(invalid_json(format!("the request body is empty; send a JSON {root}")));
+    }
+    Ok(text)
+}
+
 fn invalid_json(message: impl Into<String>) -> Error {
     Error::invalid_request(message).with_code("invalid_json")
 }
@@ -103,6 +115,7 @@ fn invalid_json(message: impl Into<String>) -> Error {
 fn unreadable(
     error: &ScanError,
     text: &str,
+    root: &str,
     place: impl Fn(&[u8]) -> Option<usize>,
     table: &'static [Field],
     max_depth: usize,
@@ -115,7 +128,7 @@ fn unreadable(
     }
     let is_whole_value = serde_json::from_str::<IgnoredAny>(text).is_ok();
     if is_whole_value {
-        return invalid_json("the request body is not a JSON object");
+        return invalid_json(format!("the request body is not a JSON {root}"));
     }
     let (line, column) = error.position(text.as_bytes());
     let expected = error.expected;

@@ -145,12 +145,12 @@ fn request(route: &Route, generator: &mut SchemaGenerator) -> Value {
 fn parameter(parameter: &Parameter, generator: &mut SchemaGenerator) -> Value {
     let place = match parameter.place {
         Place::Path => "path",
-        Place::Query => "query",
+        Place::Query | Place::RequiredQuery => "query",
     };
     json!({
         "name": parameter.name,
         "in": place,
-        "required": parameter.place == Place::Path,
+        "required": parameter.place != Place::Query,
         "description": parameter.description,
         "schema": (parameter.schema)(generator).to_value(),
     })
@@ -394,6 +394,11 @@ mod tests {
             "QueryChunksRequest",
             "InsertRequest",
             "QueryRequest",
+            "CreateDraftVectorStoreRequest",
+            "UpdateDraftVectorStoreRequest",
+            "VectorStoreInsertJobRequest",
+            "VectorStoreDeleteJobRequest",
+            "CancelVectorStoreJobRequest",
         ]);
         for (table, name) in tables {
             let schema = schema(name);

@@ -8,6 +8,15 @@ pub(crate) fn wrong(name: &str, sent: &str, right: &str) -> Error {
     Error::invalid_request(format!("`{name}` is `{sent}`; {right}")).with_param(name)
 }
 
+/// A parameter that must be there; `what` it is.
+pub(crate) fn required(name: &str, sent: Option<String>, what: &str) -> Result<String> {
+    sent.filter(|sent| !sent.is_empty()).ok_or_else(|| {
+        Error::invalid_request(format!("the query has no `{name}`; send {what}: `?{name}=…`"))
+            .with_param(name)
+            .with_code("missing_required_parameter")
+    })
+}
+
 /// A whole number from 1 to `most`; `default` when it is absent.
 pub(crate) fn count(name: &str, sent: Option<&str>, most: u32, default: u32) -> Result<u32> {
     let Some(sent) = sent else { return Ok(default) };

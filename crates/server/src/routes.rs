@@ -50,11 +50,13 @@ pub(crate) struct Parameter {
     pub(crate) schema: SchemaOf,
 }
 
-/// Where a parameter stands. Those in the path are required, those in the query are not.
+/// Where a parameter stands. Those in the path are required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Path,
     Query,
+    /// In the query, where it must be.
+    RequiredQuery,
 }
 
 /// The body of a request.

@@ -9,11 +9,17 @@ use crate::call::{Call, Reply};
 use crate::error::{Failure, Result};
 use crate::routes::{self, Route};
 
+mod drafts_2024;
 mod llama_stack;
 pub(crate) mod openai;
 
 /// The routes of every surface, in the order of the documentation.
-pub(crate) const ROUTES: &[&[Route]] = &[openai::ROUTES, openai::VECTOR_STORE_ROUTES, llama_stack::ROUTES];
+pub(crate) const ROUTES: &[&[Route]] = &[
+    openai::ROUTES,
+    openai::VECTOR_STORE_ROUTES,
+    llama_stack::ROUTES,
+    drafts_2024::ROUTES,
+];
 
 /// Every table of fields that a surface reads from a body.
 #[cfg(test)]
@@ -33,6 +39,11 @@ pub(crate) const TABLES: &[&[crate::head::Field]] = &[
     llama_stack::QUERY_CHUNKS_FIELDS,
     llama_stack::RAG_INSERT_FIELDS,
     llama_stack::RAG_QUERY_FIELDS,
+    drafts_2024::CREATE_STORE_FIELDS,
+    drafts_2024::UPDATE_STORE_FIELDS,
+    drafts_2024::INSERT_JOB_FIELDS,
+    drafts_2024::DELETE_JOB_FIELDS,
+    drafts_2024::CANCEL_JOB_FIELDS,
 ];
 
 /// Answers a path that is not there.

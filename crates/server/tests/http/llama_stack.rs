@@ -147,7 +147,7 @@ async fn every_documented_operation_is_served() {
                     StatusCode::UNSUPPORTED_MEDIA_TYPE
                 }
                 // There are no vector stores.
-                _ if path.contains("/vector_stores") => StatusCode::BAD_REQUEST,
+                _ if path.contains("/vector_store") || path.contains("/memory_bank") => StatusCode::BAD_REQUEST,
                 _ if path.contains("file-0") => StatusCode::NOT_FOUND,
                 "get" => StatusCode::OK,
                 _ => StatusCode::BAD_REQUEST,

@@ -17,6 +17,7 @@ mod index;
 mod inference;
 mod llama_stack;
 mod logging;
+mod memory_banks;
 mod metrics;
 #[path = "../../../vector-stores/tests/conformance/model.rs"]
 mod model;

@@ -1,5 +1,6 @@
 //! Providers that vector stores live on, and a server over them.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -11,6 +12,7 @@ use puna_server::ServerSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tempfile::TempDir;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::client::Client;
@@ -21,6 +23,26 @@ use crate::scripted::{Probe, Stored};
 
 /// A server with files, vector stores, and the models `words/embedder`, `words/writer` and `words/ranker`.
 pub(crate) async fn client() -> Client {
+    let home = tempfile::tempdir().unwrap();
+    let stack = stack_in(home.path()).await;
+    client_of(stack, home)
+}
+
+/// A server over a stack.
+pub(crate) fn client_of(stack: Stack, home: TempDir) -> Client {
+    Client {
+        router: puna_server::app(stack, &ServerSettings::default()),
+        probe: Arc::new(Probe {
+            home,
+            begun: Notify::new(),
+            dropped: AtomicUsize::new(0),
+            drop: Notify::new(),
+        }),
+    }
+}
+
+/// The stack of such a server, which keeps its state in a folder.
+pub(crate) async fn stack_in(home: &Path) -> Stack {
     let text = "
 version: 2
 image_name: test
@@ -41,8 +63,7 @@ vector_stores:
         name: "test.yaml".to_owned(),
         text: text.to_owned(),
     };
-    let home = tempfile::tempdir().unwrap();
-    let environment = Environment::from_iter([("HOME", home.path().to_str().unwrap())]);
+    let environment = Environment::from_iter([("HOME", home.to_str().unwrap())]);
     let linked = [
         ProviderSpec::of::<Stored>().from_crate("stored", "0.0.0"),
         ProviderSpec::of::<Reading>().from_crate("reader", "0.0.0"),
@@ -50,16 +71,7 @@ vector_stores:
         ProviderSpec::of::<Rows>().from_crate("rows", "0.0.0"),
     ];
     let plan = puna_config::load(&source, &linked, &environment, &Overrides::default()).unwrap();
-    let stack = Stack::build(plan, Resources::default()).await.unwrap();
-    Client {
-        router: puna_server::app(stack, &ServerSettings::default()),
-        probe: Arc::new(Probe {
-            home,
-            begun: Notify::new(),
-            dropped: AtomicUsize::new(0),
-            drop: Notify::new(),
-        }),
-    }
+    Stack::build(plan, Resources::default()).await.unwrap()
 }
 
 /// None of them has settings.
