@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::{BoxStream, Json, Model, RequestContext, Result};
 
 mod capabilities;
+mod chat_assembly;
 mod chat_chunk;
 mod chat_message;
 mod chat_options;
@@ -28,6 +29,7 @@ mod unknown_fields;
 mod usage;
 
 pub use capabilities::{Capabilities, Capability};
+pub use chat_assembly::ChatAssembly;
 pub use chat_chunk::{ChatCompletionChunk, ChatCompletionChunkChoice, ChatCompletionDelta};
 pub use chat_message::{
     AssistantMessage, AudioReference, ChatMessage, FunctionMessage, OtherMessage, SystemMessage, ToolMessage,
