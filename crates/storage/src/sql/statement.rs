@@ -14,8 +14,8 @@ pub struct Statement(Cow<'static, str>);
 impl Statement {
     /// The statement with more text after it.
     #[must_use]
-    pub fn then(mut self, text: &'static str) -> Self {
-        self.0.to_mut().push_str(text);
+    pub fn then(mut self, more: impl Into<Self>) -> Self {
+        self.0.to_mut().push_str(&more.into().0);
         self
     }
 
