@@ -31,8 +31,9 @@ pub use environment::Environment;
 pub use load::load;
 pub use manifest::{BuildManifest, CrateSource, GitReference, ManifestCrate};
 pub use plan::{
-    BackendPlan, DisabledProvider, LocationPlan, MissingPart, ModelPlan, Overrides, Plan, PostgresPlan, ProviderPlan,
-    RegisteredStorePlan, RewritingPlan, StoragePlan, StorePlan, TablesPlan, VectorStoresPlan,
+    BackendPlan, CompletionsPlan, DisabledProvider, KeptCompletions, LocationPlan, MissingPart, ModelPlan, Overrides,
+    Plan, PostgresPlan, ProviderPlan, RegisteredStorePlan, RewritingPlan, StoragePlan, StorePlan, TablesPlan,
+    VectorStoresPlan,
 };
 pub use problem::{Position, Problem, Problems};
 pub use server::{ApiKey, CorsConfig, LimitsConfig, LogConfig, LogFormat, ServerConfig};

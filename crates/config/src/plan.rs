@@ -47,6 +47,8 @@ pub struct StoragePlan {
     pub jobs: TablesPlan,
     /// The table of vector stores, beside the jobs.
     pub vector_stores: Option<String>,
+    /// Which chat completions are kept, and where.
+    pub completions: CompletionsPlan,
 }
 
 /// A backend.
@@ -181,6 +183,30 @@ pub struct RewritingPlan {
     pub max_tokens: Option<u32>,
     /// How freely it writes.
     pub temperature: Option<f64>,
+}
+
+/// Which chat completions are kept, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompletionsPlan {
+    /// Which ones.
+    pub kept: KeptCompletions,
+    /// The tables; the backend is there unless none is kept.
+    pub tables: TablesPlan,
+    /// How many may wait to be written, 1 at least. Default 10,000.
+    pub max_write_queue_size: usize,
+    /// How many transactions are written at the same time, 1 at least. Default 4.
+    pub num_writers: usize,
+}
+
+/// Which chat completions are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptCompletions {
+    /// None: the store is switched off, or there is no backend for it.
+    None,
+    /// Those whose request says `store: true`, as with OpenAI: the file says nothing of a store.
+    Asked,
+    /// All but those whose request says `store: false`, as with Llama Stack: the file has a store.
+    All,
 }
 
 /// A provider to build.

@@ -13,7 +13,12 @@ use crate::nearest::{list, nearest};
 use crate::path::Path;
 use crate::report::Site;
 use crate::schema::Schema;
-use crate::{BackendPlan, Environment, LocationPlan, PostgresPlan, Problem, StoragePlan, StorePlan, TablesPlan};
+use crate::{
+    BackendPlan, CompletionsPlan, Environment, KeptCompletions, LocationPlan, PostgresPlan, Problem, StoragePlan,
+    StorePlan, TablesPlan,
+};
+
+mod completions;
 
 /// The files of the embedded backends, by their names in the original.
 const KV_FILE: &str = "kvstore.db";
@@ -67,6 +72,12 @@ pub(crate) fn read(
             },
             jobs: TablesPlan::default(),
             vector_stores: None,
+            completions: CompletionsPlan {
+                kept: KeptCompletions::None,
+                tables: TablesPlan::default(),
+                max_write_queue_size: completions::QUEUE_SIZE,
+                num_writers: completions::WRITERS,
+            },
         },
     };
     let before = reader.problems.len();
@@ -81,8 +92,8 @@ pub(crate) fn read(
     reader.registry(stores.metadata.as_ref());
     reader.jobs(stores.jobs);
     reader.vector_stores(stores.vector_stores);
+    reader.completions(stores.inference.as_ref());
     for (key, store, kind, what) in [
-        ("inference", &stores.inference, "sql", "chat completions"),
         ("conversations", &stores.conversations, "sql", "conversations"),
         ("responses", &stores.responses, "sql", "responses"),
         ("prompts", &stores.prompts, "kv", "prompts"),

@@ -1,7 +1,7 @@
 //! The `storage` part.
 
 use puna_api::{Api, ProviderSpec};
-use puna_config::{BackendPlan, LocationPlan, Overrides, Plan, PostgresPlan, Source};
+use puna_config::{BackendPlan, KeptCompletions, LocationPlan, Overrides, Plan, PostgresPlan, Source};
 
 use crate::support::{Mountain, config, environment, load, load_with, report};
 
@@ -109,6 +109,42 @@ fn jobs_are_kept_in_tables() {
         told.contains("storage.stores.jobs.backend") && told.contains("`sql_…`"),
         "{told}"
     );
+}
+
+#[test]
+fn which_chat_completions_are_kept_is_told_by_the_store() {
+    let kept = |storage: &str| {
+        let completions = plan(storage).storage.completions;
+        (
+            completions.kept,
+            completions.tables.backend,
+            completions.max_write_queue_size,
+        )
+    };
+    let (asked, all, none) = (KeptCompletions::Asked, KeptCompletions::All, KeptCompletions::None);
+    assert_eq!(kept(""), (asked, None, 10_000));
+    assert_eq!(kept("storage:\n  stores:\n    inference: {}\n"), (all, None, 10_000));
+    let store = |more: &str| format!("storage:\n  stores:\n    inference: {{ backend: sql_default, {more} }}\n");
+    assert_eq!(
+        kept(&store("max_write_queue_size: 7, num_writers: 2, table_name: t")),
+        (all, Some("sql_default".to_owned()), 7)
+    );
+    assert_eq!(kept(&store("enabled: false")), (none, None, 10_000));
+    // Where it cannot be told which backend is meant, nothing can be kept.
+    for backends in [
+        "kv_default: { type: kv_sqlite }",
+        "kv_default: { type: kv_sqlite }, a: { type: sql_sqlite }, b: { type: sql_sqlite }",
+    ] {
+        let backends = format!("storage:\n  backends: {{ {backends} }}\n");
+        assert_eq!(kept(&backends).0, none);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(report(&config(&(backends + "  stores: { inference: {} }\n"))), @"config.yaml:5:24 storage.stores.inference.backend: is required where not one backend is of a type `sql_…`, or several are and none is `sql_default` (name one of `storage.backends`)");
+        }
+    }
+    insta::assert_snapshot!(report(&config(&store("max_write_queue_size: 0, num_writers: 65"))), @r"
+    config.yaml:5:62 storage.stores.inference.max_write_queue_size: must be 1 or more, not 0
+    config.yaml:5:78 storage.stores.inference.num_writers: must be from 1 to 64, not 65
+    ");
 }
 
 #[test]
