@@ -222,7 +222,7 @@ mod tests {
             let choice = json!({ "index": index, "delta": { "content": "a" }, "finish_reason": finish_reason });
             json!({ "id": "chatcmpl-1", "created": 1, "model": "m", "choices": [choice] }).to_string()
         };
-        let record = |choices: u32, is_cut: bool, chunks: &[String]| {
+        let record = |choices: u32, is_cut: bool, chunks: &[&str]| {
             let answer = Answer::Chunks {
                 documents: chunks.join("\n").into_bytes(),
                 is_cut,
@@ -231,12 +231,12 @@ mod tests {
             record.map(|record| record.map(|record| read(&record)["choices"].as_array().unwrap().len()))
         };
         let (open, ends) = (chunk(0, Value::Null), chunk(0, json!("stop")));
-        assert_eq!(record(1, true, &[open.clone(), ends.clone()]).unwrap(), Some(1));
-        assert_eq!(record(1, true, &[open.clone()]).unwrap(), None);
-        assert_eq!(record(2, true, &[ends.clone()]).unwrap(), None);
+        assert_eq!(record(1, true, &[&open, &ends]).unwrap(), Some(1));
+        assert_eq!(record(1, true, &[&open]).unwrap(), None);
+        assert_eq!(record(2, true, &[&ends]).unwrap(), None);
         // A server that ends a stream without a reason has ended it all the same.
-        assert_eq!(record(1, false, &[open]).unwrap(), Some(1));
+        assert_eq!(record(1, false, &[&open]).unwrap(), Some(1));
         assert_eq!(record(1, false, &[]).unwrap(), None);
-        assert!(record(1, false, &["{\"no\":1}".to_owned()]).is_err());
+        assert!(record(1, false, &["{\"no\":1}"]).is_err());
     }
 }

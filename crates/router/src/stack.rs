@@ -11,6 +11,7 @@ use puna_api::{
     EmbeddingsRequest, EmbeddingsResponse, Error, FileProcessors, Files, HealthStatus, Inference, InferenceRequest,
     Json, Model, ModelType, RequestContext, RerankRequest, RerankResponse, RerankTask, Result, Tasks,
 };
+use puna_completions::StoredCompletions;
 use puna_config::Plan;
 use puna_jobs::{Jobs, JobsSettings, Timing};
 use puna_vector_stores::{Surroundings, VectorStores};
@@ -40,6 +41,7 @@ struct Fields {
     registrations: Arc<Registrations>,
     neighbours: Arc<Neighbours>,
     vector_stores: Option<VectorStores>,
+    completions: Option<Arc<StoredCompletions>>,
     entries: Vec<ProviderEntry>,
     tasks: TrackedTasks,
     storage: Arc<puna_storage::Storage>,
@@ -111,6 +113,11 @@ impl Stack {
                 Some(VectorStores::new(settings, Arc::clone(&storage), jobs.clone(), around)?)
             }
         };
+        let completions = storage::completions(&plan.storage, &storage)?.map(|settings| {
+            let completions = Arc::new(StoredCompletions::new(settings));
+            completions.keep_written(&tasks);
+            completions
+        });
         // Whoever runs jobs has said so by now.
         jobs.start()?;
         if let Some(vector_stores) = &vector_stores {
@@ -123,6 +130,7 @@ impl Stack {
             registrations,
             neighbours,
             vector_stores,
+            completions,
             entries,
             tasks,
             storage,
@@ -186,6 +194,11 @@ impl Stack {
                 "this server keeps no vector stores; its configuration has no provider of the API `vector_io`",
             )
         })
+    }
+
+    /// The chat completions that the server keeps; none where the configuration switches that off, or has no backend for it.
+    pub fn completions(&self) -> Option<&Arc<StoredCompletions>> {
+        self.0.completions.as_ref()
     }
 
     /// An empty file on the disk of the server's state, for what is too large to hold. It has no name, and goes when it is closed.

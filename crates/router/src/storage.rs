@@ -1,8 +1,13 @@
 //! From the plan's storage to the storage.
 
+use std::sync::Arc;
+
 use puna_api::{Error, Result};
-use puna_config::{BackendPlan, LocationPlan, PostgresPlan, StoragePlan};
-use puna_storage::{BackendSettings, Location, PostgresSettings, SqlReference, SslMode, Storage, StorageSettings};
+use puna_completions::CompletionsSettings;
+use puna_config::{BackendPlan, KeptCompletions, LocationPlan, PostgresPlan, StoragePlan};
+use puna_storage::{
+    BackendSettings, Location, PostgresSettings, SqlReference, SslMode, Storage, StorageSettings, TableName,
+};
 
 /// The storage of a plan. Opens nothing.
 pub(crate) fn of(plan: &StoragePlan) -> Result<Storage> {
@@ -22,6 +27,28 @@ pub(crate) fn jobs(plan: &StoragePlan) -> SqlReference {
         backend: plan.jobs.backend.clone(),
         table_name: plan.jobs.table_name.clone(),
     }
+}
+
+/// Which chat completions of a plan are kept, and where; nothing where none are. Fails as a configuration error where the table cannot be named
+/// so.
+pub(crate) fn completions(plan: &StoragePlan, storage: &Arc<Storage>) -> Result<Option<CompletionsSettings>> {
+    let plan = &plan.completions;
+    if plan.kept == KeptCompletions::None {
+        return Ok(None);
+    }
+    if let Some(name) = &plan.tables.table_name {
+        TableName::new(name.as_str())?;
+    }
+    Ok(Some(CompletionsSettings {
+        storage: Arc::clone(storage),
+        store: SqlReference {
+            backend: plan.tables.backend.clone(),
+            table_name: plan.tables.table_name.clone(),
+        },
+        keeps_all: plan.kept == KeptCompletions::All,
+        max_write_queue_size: plan.max_write_queue_size,
+        num_writers: plan.num_writers,
+    }))
 }
 
 fn backend(plan: &BackendPlan) -> Result<BackendSettings> {

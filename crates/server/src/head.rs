@@ -55,7 +55,7 @@ impl<'a> Head<'a> {
     }
 
     /// The field's value as it is written; `None` where it is absent or null.
-    fn raw(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
         let place = self.table.binary_search_by(|field| field.name.cmp(name)).ok()?;
         self.values[place].filter(|raw| *raw != "null")
     }
@@ -74,6 +74,11 @@ impl<'a> Head<'a> {
     /// The value of a field with [`Rule::Flag`]; false where it is absent.
     pub(crate) fn flag(&self, name: &str) -> bool {
         self.raw(name) == Some("true")
+    }
+
+    /// The value of a field with [`Rule::Flag`]; `None` where it is absent.
+    pub(crate) fn flag_if_any(&self, name: &str) -> Option<bool> {
+        self.raw(name).map(|raw| raw == "true")
     }
 
     /// Whether the answer is to be a stream. Fails where there are `stream_options` for one that is not.

@@ -147,13 +147,21 @@ fn parameter(parameter: &Parameter, generator: &mut SchemaGenerator) -> Value {
         Place::Path => "path",
         Place::Query | Place::RequiredQuery => "query",
     };
-    json!({
+    let schema = (parameter.schema)(generator).to_value();
+    let is_object = schema["type"] == "object";
+    let mut described = json!({
         "name": parameter.name,
         "in": place,
         "required": parameter.place != Place::Query,
         "description": parameter.description,
-        "schema": (parameter.schema)(generator).to_value(),
-    })
+        "schema": schema,
+    });
+    if is_object {
+        // `name[key]=value`
+        described["style"] = "deepObject".into();
+        described["explode"] = true.into();
+    }
+    described
 }
 
 fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
@@ -380,6 +388,7 @@ mod tests {
         let schema = |name: &str| &document["components"]["schemas"][name];
         let tables = crate::surface::TABLES.iter().zip([
             "ChatCompletionRequest",
+            "UpdateChatCompletionRequest",
             "CompletionRequest",
             "EmbeddingsRequest",
             "CreateVectorStoreRequest",

@@ -25,6 +25,7 @@ pub(crate) const ROUTES: &[&[Route]] = &[
 #[cfg(test)]
 pub(crate) const TABLES: &[&[crate::head::Field]] = &[
     openai::CHAT_COMPLETION_FIELDS,
+    openai::CHAT_COMPLETION_UPDATE_FIELDS,
     openai::COMPLETION_FIELDS,
     openai::EMBEDDINGS_FIELDS,
     openai::CREATE_STORE_FIELDS,

@@ -21,6 +21,7 @@ pub(crate) use self::vector_stores::ROUTES as VECTOR_STORE_ROUTES;
 #[cfg(test)]
 pub(crate) use self::{
     chat_completions::FIELDS as CHAT_COMPLETION_FIELDS,
+    chat_completions::UPDATE_FIELDS as CHAT_COMPLETION_UPDATE_FIELDS,
     completions::FIELDS as COMPLETION_FIELDS,
     embeddings::FIELDS as EMBEDDINGS_FIELDS,
     vector_stores::{
@@ -32,6 +33,11 @@ pub(crate) use self::{
 /// What this surface serves.
 pub(crate) const ROUTES: &[Route] = &[
     chat_completions::CREATE,
+    chat_completions::LIST,
+    chat_completions::RETRIEVE,
+    chat_completions::UPDATE,
+    chat_completions::DELETE,
+    chat_completions::MESSAGES,
     completions::CREATE,
     embeddings::CREATE,
     files::CREATE,

@@ -152,10 +152,10 @@ async fn unknown_paths_and_methods_are_told() {
         )
     );
 
-    let refused = client.get("/v1/chat/completions").await;
+    let refused = client.get("/v1/completions").await;
     assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(refused.header("allow"), Some("POST"));
-    assert_snapshot!(refused.text(), @r#"{"error":{"message":"the path `/v1/chat/completions` does not take the method GET","type":"invalid_request_error","param":null,"code":"method_not_allowed"}}"#);
+    assert_snapshot!(refused.text(), @r#"{"error":{"message":"the path `/v1/completions` does not take the method GET","type":"invalid_request_error","param":null,"code":"method_not_allowed"}}"#);
 }
 
 #[tokio::test]

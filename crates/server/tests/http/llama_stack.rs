@@ -79,7 +79,7 @@ async fn routes_are_listed_with_their_providers() {
     let client = Client::new().await;
     let all = client.get("/v1/inspect/routes").await.json();
     assert_json_snapshot!(all);
-    for (filter, expected) in [("v1", 37), ("v1alpha", 2), ("v1beta", 0), ("deprecated", 0)] {
+    for (filter, expected) in [("v1", 42), ("v1alpha", 2), ("v1beta", 0), ("deprecated", 0)] {
         let answer = client
             .get(&format!("/v1/inspect/routes?api_filter={filter}"))
             .await
@@ -135,20 +135,22 @@ async fn every_documented_operation_is_served() {
             let path = path
                 .replace("{model}", "scripted/echo")
                 .replace("{provider_id}", "scripted")
-                .replace("{file_id}", "file-0");
+                .replace("{file_id}", "file-0")
+                .replace("{completion_id}", "chatcmpl-0");
             let status = match verb.as_str() {
                 "get" => client.get(&path).await.status,
                 "delete" => client.delete(&path).await.status,
                 _ => client.post(&path, "{}").await.status,
             };
             let expected = match verb.as_str() {
-                // A form is wanted there, and there is no such file.
+                // A form is wanted there, and there is no such file or completion.
                 "post" if ["/v1/files", "/v1alpha/file-processors/process"].contains(&path.as_str()) => {
                     StatusCode::UNSUPPORTED_MEDIA_TYPE
                 }
                 // There are no vector stores.
                 _ if path.contains("/vector_store") || path.contains("/memory_bank") => StatusCode::BAD_REQUEST,
                 _ if path.contains("file-0") => StatusCode::NOT_FOUND,
+                "get" | "delete" if path.contains("chatcmpl-0") => StatusCode::NOT_FOUND,
                 "get" => StatusCode::OK,
                 _ => StatusCode::BAD_REQUEST,
             };

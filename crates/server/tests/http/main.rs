@@ -26,6 +26,7 @@ mod reader;
 mod retrieval;
 mod scripted;
 mod serving;
+mod stored_completions;
 mod streams;
 mod vector_io;
 mod vector_stores;

@@ -53,14 +53,14 @@ async fn requests_are_counted_by_route_method_and_status() {
     client.chat("refused").await;
     client.chat("limited").await;
     client.get("/v1/models/scripted/echo").await;
-    client.get("/v1/chat/completions").await;
+    client.get("/v1/embeddings").await;
     client.get("/no/such/path").await;
     for series in [
         r#"{http_request_method="POST",http_response_status_code="200",http_route="/v1/chat/completions"}"#,
         r#"{http_request_method="POST",http_response_status_code="422",http_route="/v1/chat/completions"}"#,
         r#"{http_request_method="POST",http_response_status_code="429",http_route="/v1/chat/completions"}"#,
         r#"{http_request_method="GET",http_response_status_code="200",http_route="/v1/models/{*model}"}"#,
-        r#"{http_request_method="GET",http_response_status_code="405",http_route="/v1/chat/completions"}"#,
+        r#"{http_request_method="GET",http_response_status_code="405",http_route="/v1/embeddings"}"#,
         r#"{http_request_method="GET",http_response_status_code="404"}"#,
     ] {
         let count = format!("http_server_request_duration_seconds_count{series}");

@@ -186,7 +186,7 @@ impl Said {
                 ToolCall::function(format!("call_{call}"), name.clone(), arguments.concat())
             })
             .collect();
-        let content = Some(self.content.concat()).filter(|content| !(content.is_empty() && !calls.is_empty()));
+        let content = Some(self.content.concat()).filter(|content| !content.is_empty() || calls.is_empty());
         let message = ChatCompletionMessage {
             content,
             reasoning_content: self.reasoning.as_ref().map(|pieces| pieces.concat()),
