@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Chat(ChatArgs),
     /// Upload files to a running server, and see, fetch and remove those on it.
     Files(FilesArgs),
+    /// Put documents into the vector stores of a running server, and search them.
+    Stores(StoresArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
 }
@@ -244,6 +246,115 @@ pub(crate) struct FilesRmArgs {
     /// The files' ids.
     #[arg(required = true, value_name = "ID")]
     pub(crate) ids: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StoresArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: StoresCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoresCommand {
+    /// Make a vector store; prints its id.
+    Create(StoresCreateArgs),
+    /// Add files and folders to a store, and wait until they can be found. What is there already and did not change is left as it is.
+    Add(StoresAddArgs),
+    /// Find passages in a store.
+    Search(StoresSearchArgs),
+    /// List the vector stores on the server.
+    List(StoresListArgs),
+    /// Describe a store and the files in it.
+    Show(StoresShowArgs),
+    /// Remove a store; the files that were in it stay on the server.
+    Rm(StoresRmArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StoresCreateArgs {
+    /// A name for people.
+    pub(crate) name: String,
+
+    /// The model that makes vectors of texts; by default the server's.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) embedding_model: Option<String>,
+
+    /// Let the server remove the store when nobody used it for so many days, 1 to 365.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) expires_after: Option<u32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StoresAddArgs {
+    /// The store's id, or its name if no other store has it.
+    pub(crate) store: String,
+
+    /// Files, and folders with all that is in them but hidden files and what a .gitignore leaves out.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// Remove what was added from these folders earlier and is not in them any more.
+    #[arg(long)]
+    pub(crate) prune: bool,
+
+    /// The most tokens of a passage, 100 to 4096; by default the server chooses.
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) chunk_tokens: Option<u32>,
+
+    /// How many tokens a passage shares with the one before it, at most half of a passage; half of it by default.
+    #[arg(long, value_name = "TOKENS", requires = "chunk_tokens")]
+    pub(crate) chunk_overlap: Option<u32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StoresSearchArgs {
+    /// The store's id, or its name if no other store has it.
+    pub(crate) store: String,
+
+    /// What to look for.
+    pub(crate) query: String,
+
+    /// The most passages, 1 to 50.
+    #[arg(long, short, default_value_t = 5)]
+    pub(crate) limit: u32,
+
+    /// How to look for it: vector (by meaning), keyword or hybrid; by default the server chooses.
+    #[arg(long)]
+    pub(crate) mode: Option<String>,
+
+    /// Only files whose attributes match, as JSON: '{"type": "eq", "key": "path", "value": "docs/guide.md"}'.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) filter: Option<String>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StoresListArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StoresShowArgs {
+    /// The store's id, or its name if no other store has it.
+    pub(crate) store: String,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StoresRmArgs {
+    /// The store's id, or its name if no other store has it.
+    pub(crate) store: String,
 }
 
 #[derive(Debug, clap::Args)]

@@ -39,7 +39,7 @@ async fn upload(server: &Server, args: &FilesUploadArgs) -> Result<()> {
     for path in &args.files {
         let about = std::fs::metadata(path).map_err(|error| unreadable(path, error))?;
         if !about.is_file() {
-            let message = format!("{} is not a file", path.display());
+            let message = format!("{} is not a file; `puna stores add` takes folders", path.display());
             return Err(Error::invalid_request(message));
         }
         let name = name(path)?;
@@ -115,7 +115,7 @@ async fn get(server: &Server, args: &FilesGetArgs) -> Result<()> {
 }
 
 /// What a file is called on the server.
-fn name(path: &Path) -> Result<&str> {
+pub(crate) fn name(path: &Path) -> Result<&str> {
     path.file_name()
         .and_then(|name| name.to_str())
         .ok_or_else(|| Error::invalid_request(format!("{} has no name in UTF-8 to give to the server", path.display())))

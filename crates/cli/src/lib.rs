@@ -12,6 +12,7 @@ mod providers;
 mod run;
 mod runtime;
 mod server;
+mod stores;
 mod transfer;
 mod validate;
 
@@ -67,6 +68,7 @@ fn start(args: Args, linked: &'static [ProviderSpec], workers: Program) -> Resul
         Command::Model(command) => model::model(&invocation, command),
         Command::Chat(args) => chat::chat(&invocation, args),
         Command::Files(args) => files::files(&invocation, args),
+        Command::Stores(args) => stores::stores(&invocation, args),
         Command::Completions(args) => {
             let mut command = Args::command();
             let name = command.get_name().to_owned();

@@ -90,6 +90,15 @@ impl Server {
             .map_err(broken)
     }
 
+    /// Sends something.
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
+        self.send(self.request(Method::POST, path).json(body))
+            .await?
+            .json()
+            .await
+            .map_err(broken)
+    }
+
     /// Removes something.
     pub(crate) async fn delete(&self, path: &str) -> Result<()> {
         self.send(self.request(Method::DELETE, path)).await.map(drop)

@@ -1,6 +1,7 @@
 //! Files on their way to a server and back.
 
 use std::path::Path;
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
@@ -58,6 +59,13 @@ pub(crate) fn bytes_bar(bytes: u64) -> ProgressBar {
     const TEMPLATE: &str =
         "{msg:<24!} {wide_bar} {decimal_bytes:>10} of {decimal_total_bytes} {decimal_bytes_per_sec:>12} {eta:>4}";
     ProgressBar::new(bytes).with_style(style(TEMPLATE))
+}
+
+/// A bar for things that are counted.
+pub(crate) fn count_bar(count: usize) -> ProgressBar {
+    let bar = ProgressBar::new(count as u64).with_style(style("{msg:<24!} {wide_bar} {pos} of {len} {elapsed:>4}"));
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
 }
 
 /// An amount for people.

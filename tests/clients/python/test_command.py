@@ -38,6 +38,43 @@ def test_files_go_and_come_back(puna, client, tmp_path):
     assert "there is no file" in puna("files", "show", ids[0], fails=True)
 
 
+def test_a_folder_is_kept_in_a_store(puna, client, tmp_path):
+    docs = tmp_path / "docs"
+    (docs / "animals").mkdir(parents=True)
+    (docs / "animals/llamas.md").write_text("# Llamas\n\nLlamas carry what people give them to carry.\n")
+    (docs / "peru.txt").write_text("The capital of Peru is Lima.\n")
+    (docs / ".hidden").write_text("nobody should see this\n")
+    store = puna("stores", "create", "notes").decode().strip()
+    try:
+        assert puna("stores", "add", "notes", docs).decode() == "2 added, 0 removed, 0 unchanged\n"
+        found = json.loads(puna("stores", "search", "notes", "what is the capital of Peru?", "--json"))["data"]
+        assert found[0]["attributes"]["path"] == "docs/peru.txt"
+        only = json.dumps({"type": "eq", "key": "path", "value": "docs/animals/llamas.md"})
+        shown = puna("stores", "search", store, "capital", "--mode", "vector", "--filter", only).decode()
+        assert "docs/animals/llamas.md" in shown and "peru.txt" not in shown
+
+        # The second time only what changed goes to the server, and nothing stays of what it was.
+        before = {file.id for file in client.files.list()}
+        assert puna("stores", "add", "notes", docs).decode() == "0 added, 0 removed, 2 unchanged\n"
+        assert {file.id for file in client.files.list()} == before
+        (docs / "peru.txt").write_text("The capital of Peru is Lima, by the sea.\n")
+        (docs / "animals/llamas.md").unlink()
+        assert puna("stores", "add", "notes", docs, "--prune").decode() == "1 added, 2 removed, 0 unchanged\n"
+        assert [file.attributes["path"] for file in client.vector_stores.files.list(store)] == ["docs/peru.txt"]
+        assert len({file.id for file in client.files.list()} - before) == 1
+        listed = {one["id"]: one for one in json.loads(puna("stores", "list", "--json"))}
+        assert listed[store]["file_counts"]["completed"] == 1
+        assert "docs/peru.txt" in puna("stores", "show", "notes").decode()
+        puna("stores", "create", "notes")
+        assert "several stores are called `notes`" in puna("stores", "show", "notes", fails=True)
+    finally:
+        files = [file.id for file in client.vector_stores.files.list(store)]
+        for one in client.vector_stores.list():
+            assert puna("stores", "rm", one.id).decode() == f"removed {one.id}\n"
+        puna("files", "rm", *files)
+    assert "no store is called `notes`" in puna("stores", "show", "notes", fails=True)
+
+
 def test_mistakes_are_told(puna, tmp_path):
     assert "failed to read" in puna("files", "upload", tmp_path / "none", fails=True)
     assert "is not a file" in puna("files", "upload", tmp_path, fails=True)
