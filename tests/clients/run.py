@@ -5,18 +5,18 @@ import argparse
 import contextlib
 import json
 import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
-HERE = Path(__file__).parent
-OLDEST = (3, 12)
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from harness import find_binary, install_python, run, server  # noqa: E402
+
 MODEL = "tiny"
 
 
@@ -30,7 +30,7 @@ def main():
     if not arguments.command and not arguments.distribution:
         raise SystemExit("--distribution is missing: the folder that build-distro wrote")
 
-    python = install_python(arguments.work.resolve())
+    python = install_python(HERE / "python" / "requirements.txt", arguments.work.resolve() / "python")
     gguf = arguments.tiny_model / "model.gguf"
     with upstream(python, gguf) as address:
         environment = {"LLAMA_CPP_SERVER_URL": f"{address}/v1"}
@@ -40,44 +40,15 @@ def main():
         # The provider of vLLM speaks to it as well, in the dialect that both have.
         environment["VLLM_URL"] = f"{address}/v1"
         node = install_node(arguments.work.resolve())
-        with server(arguments.distribution.resolve(), environment) as url:
+        distribution = arguments.distribution.resolve()
+        with tempfile.TemporaryDirectory(prefix="puna-home-") as home, server(distribution, home, environment) as started:
+            url = started.url
             wait_for_model(url, f"vllm/{MODEL}")
             wait_for_model(url, f"llama-cpp-server/{MODEL}")
-            binary = find_binary(arguments.distribution.resolve())
+            binary = find_binary(distribution)
             environment = os.environ | environment | {"PUNA_URL": url, "PUNA_BINARY": str(binary), "EMBEDDING_MODEL": f"vllm/{MODEL}"}
             run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", HERE / "python"], env=environment)
             run(["node", "--test"], cwd=node, env=environment)
-
-
-def run(command, **options):
-    print("+", *command, flush=True)
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, **options)
-
-
-def find_python():
-    """A Python that the newest clients run on."""
-    versions = Path.home() / ".pyenv" / "versions"
-    candidates = [sys.executable, "python3.13", "python3.12", *sorted(map(str, versions.glob("3.1[2-9]*/bin/python3")))]
-    for candidate in candidates:
-        path = shutil.which(candidate)
-        if path is None:
-            continue
-        asked = subprocess.run([path, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True)
-        if asked.returncode == 0 and tuple(map(int, asked.stdout.split())) >= OLDEST:
-            return path
-    raise SystemExit(f"no Python {OLDEST[0]}.{OLDEST[1]} or newer found; the client libraries need one")
-
-
-def install_python(work):
-    requirements = HERE / "python" / "requirements.txt"
-    folder = work / "python"
-    stamp = folder / "installed.txt"
-    python = folder / "bin" / "python"
-    if not (stamp.exists() and stamp.read_text() == requirements.read_text()):
-        run([find_python(), "-m", "venv", "--clear", folder])
-        run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements])
-        stamp.write_text(requirements.read_text())
-    return python
 
 
 def install_node(work):
@@ -106,35 +77,6 @@ def upstream(python, gguf):
     finally:
         process.kill()
         process.wait()
-
-
-@contextlib.contextmanager
-def server(distribution, environment):
-    """Starts the distribution on a free port, and ends it as an operator would; it must then end well."""
-    command = [find_binary(distribution), "run", distribution / "config.yaml", "--port", "0"]
-    home = distribution / "home"
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=os.environ | environment | {"PUNA_HOME": str(home)}
-    )
-    try:
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            if found := re.search(r"http://[\w.:\[\]-]+", line):
-                break
-        else:
-            raise SystemExit(f"the server did not start: exit status {process.wait()}")
-        threading.Thread(target=shutil.copyfileobj, args=(process.stdout, sys.stdout), daemon=True).start()
-        yield found.group()
-        process.send_signal(signal.SIGTERM)
-        if (status := process.wait(timeout=60)) != 0:
-            raise SystemExit(f"the server ended with status {status}")
-    finally:
-        process.kill()
-        process.wait()
-
-
-def find_binary(distribution):
-    return next(path for path in distribution.iterdir() if path.is_file() and os.access(path, os.X_OK))
 
 
 def wait_for_model(url, model):

@@ -24,6 +24,8 @@ const STEPS: &[(&str, Run)] = &[
     ("clients", clients),
     ("live", live),
     ("postgres", postgres),
+    ("replicas", replicas),
+    ("crash", crash),
     ("outside", outside),
     ("nextest", nextest),
 ];
@@ -292,6 +294,47 @@ fn postgres(suite: &Suite<'_>) -> Result<Option<String>> {
         suite.workspace.command("python3", arguments).run()?;
     }
     Ok(None)
+}
+
+/// Servers of the distribution `postgres` that share a database and a bucket.
+fn replicas(suite: &Suite<'_>) -> Result<Option<String>> {
+    if suite.fast {
+        return Ok(Some("all: the servers have the local engine".to_owned()));
+    }
+    let distribution = distributions::output(suite.workspace, &BuildArgs::of("postgres"))?;
+    let target = suite.workspace.target()?;
+    suite
+        .workspace
+        .cargo([&["build"], suite.packages(), &["--example", "s3_server"]].concat())
+        .run()?;
+    let mut arguments: Vec<OsString> = ["tests/postgres/run.py", "--version", "18", "--work"]
+        .map(OsString::from)
+        .into();
+    arguments.push(target.join("postgres").into());
+    arguments.extend(["--", "python3", "tests/replicas/run.py", "--distribution"].map(OsString::from));
+    arguments.push(distribution.folder.into());
+    arguments.push("--s3-server".into());
+    arguments.push(target.join("debug/examples/s3_server").into());
+    arguments.push("--work".into());
+    arguments.push(target.join("clients").into());
+    done(suite.workspace.command("python3", arguments).run())
+}
+
+/// A server of the distribution `starter` that is killed again and again.
+fn crash(suite: &Suite<'_>) -> Result<Option<String>> {
+    if suite.fast {
+        return Ok(Some("all: the server that is killed has the local engine".to_owned()));
+    }
+    let starter = distributions::output(suite.workspace, &BuildArgs::of("starter"))?;
+    let clients = suite.workspace.target()?.join("clients");
+    let arguments: [OsString; 5] = [
+        "tests/crash/run.py".into(),
+        "--distribution".into(),
+        starter.folder.into(),
+        "--work".into(),
+        clients.into(),
+    ];
+    done(suite.workspace.command("python3", arguments).run())
 }
 
 /// Runs the client tests' script, which starts the server of llama.cpp on the tiny model.

@@ -1,5 +1,7 @@
+import itertools
 import os
 
+import httpx
 import openai
 import pytest
 
@@ -11,7 +13,18 @@ def url():
 
 @pytest.fixture(scope="session")
 def client(url):
-    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=120) as client:
+    """Asks the server, or in turn all that share its state."""
+    replicas = itertools.cycle(map(httpx.URL, os.environ.get("PUNA_REPLICAS", url).split()))
+
+    def choose(request):
+        replica = next(replicas)
+        request.url = request.url.copy_with(host=replica.host, port=replica.port)
+        request.headers["Host"] = request.url.netloc.decode()
+
+    with (
+        httpx.Client(timeout=120, event_hooks={"request": [choose]}) as http,
+        openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, http_client=http) as client,
+    ):
         yield client
 
 

@@ -260,8 +260,8 @@ def test_what_is_wrong_is_named(client, make):
         (lambda: stores.files.list(store.id, filter="done"), "filter"),
         (
             lambda: stores.files.create(
-                "file-x",
-                vector_store_id=store.id,
+                store.id,
+                file_id="file-x",
                 chunking_strategy={"type": "static", "static": {"max_chunk_size_tokens": 99, "chunk_overlap_tokens": 0}},
             ),
             "chunking_strategy.static.max_chunk_size_tokens",
@@ -271,7 +271,7 @@ def test_what_is_wrong_is_named(client, make):
             ask()
         assert refused.value.param == param
     with pytest.raises(openai.NotFoundError) as refused:
-        stores.files.create("file-nowhere", vector_store_id=store.id)
+        stores.files.create(store.id, file_id="file-nowhere")
     assert refused.value.param == "file_id"
 
 
