@@ -18,8 +18,8 @@ def run():
 @pytest.fixture
 def keep(client, chat_model, run):
     def keep(**more):
-        more = {"store": True, "metadata": {"run": run}, "max_tokens": 8} | more
-        return client.chat.completions.create(model=chat_model, messages=HELLO, **more)
+        usual = {"messages": HELLO, "store": True, "metadata": {"run": run}, "max_tokens": 8}
+        return client.chat.completions.create(model=chat_model, **usual | more)
 
     yield keep
     for stored in client.chat.completions.list(metadata={"run": run}):
@@ -104,6 +104,6 @@ def test_the_client_of_llama_stack(url, keep):
         stored = stack.chat.completions.retrieve(answer.id)
         assert (stored.id, stored.choices[0].message.content) == (answer.id, answer.choices[0].message.content)
         assert [message.role for message in stored.input_messages] == ["system", "user"]
-        assert answer.id in [listed.id for listed in stack.chat.completions.list(order="desc", limit=100)]
+        assert answer.id in [listed.id for listed in stack.chat.completions.list(order="desc", limit=100).data]
         with pytest.raises(llama_stack_client.NotFoundError):
             stack.chat.completions.retrieve("chatcmpl-0")
