@@ -75,7 +75,13 @@ def upload_much(client, ledger):
 
 
 def documents(ledger):
-    return [file for file, (_, length, _) in ledger.files.items() if length]
+    with ledger.lock:
+        return [file for file, (_, length, _) in ledger.files.items() if length]
+
+
+def attached(ledger, store):
+    with ledger.lock:
+        return set(ledger.stores.get(store, ()))
 
 
 def make_store(client, ledger):
@@ -86,7 +92,7 @@ def make_store(client, ledger):
 
 def attach(client, ledger):
     store, file = ledger.pick(ledger.stores), ledger.pick(documents(ledger))
-    if store and file and file not in ledger.stores.get(store, ()):
+    if store and file and file not in attached(ledger, store):
         ledger.may_be_gone((store, file))
         client.vector_stores.files.create(store, file_id=file, chunking_strategy=CHUNKING)
         note_attached(ledger, store, [file])
@@ -94,7 +100,7 @@ def attach(client, ledger):
 
 def attach_batch(client, ledger):
     store = ledger.pick(ledger.stores)
-    files = {ledger.pick(documents(ledger)) for _ in range(3)} - ledger.stores.get(store, set()) - {None}
+    files = {ledger.pick(documents(ledger)) for _ in range(3)} - attached(ledger, store) - {None}
     if store and files:
         ledger.may_be_gone(*((store, file) for file in files))
         client.vector_stores.file_batches.create(store, file_ids=sorted(files), chunking_strategy=CHUNKING)
@@ -109,7 +115,7 @@ def note_attached(ledger, store, files):
 
 def take_out(client, ledger):
     store = ledger.pick(ledger.stores)
-    file = ledger.pick(ledger.stores.get(store, ()))
+    file = ledger.pick(attached(ledger, store))
     if file:
         ledger.may_be_gone((store, file))
         client.vector_stores.files.delete(file, vector_store_id=store)
@@ -210,7 +216,8 @@ def check_contents(client, ledger, store_id):
         if file in ledger.files and ledger.is_sure(file, (store_id, file)):
             assert file in files, f"{file} was attached to {store_id} and is not there"
     for file, about in files.items():
-        assert file not in ledger.deleted_files, f"{file} was deleted and is in {store_id}"
+        # Whoever attached it while another client deleted it is told so.
+        assert file not in ledger.deleted_files or about.status == "failed", f"{file} was deleted and is in {store_id}: {about}"
         if about.status != "completed":
             # A file may have been deleted while it was read.
             assert not ledger.is_sure(file) or file not in ledger.files, about

@@ -234,11 +234,16 @@ async fn retrieve(call: &mut Call) -> Result<Reply> {
 async fn delete(call: &mut Call) -> Result<Reply> {
     let id = call.path_parameter("file_id").await?;
     let files = call.stack.files()?;
+    let stores = call.stack.vector_stores().ok();
     // First, so that no store has a file that is not there.
-    if let Ok(stores) = call.stack.vector_stores() {
+    if let Some(stores) = stores {
         stores.detach_everywhere(&call.context, &id).await?;
     }
     files.delete(&call.context, &id).await?;
+    // Again, because somebody may have attached it in between. From here on, whoever attaches it has nothing to read.
+    if let Some(stores) = stores {
+        stores.detach_everywhere(&call.context, &id).await?;
+    }
     Reply::json(&Json::new(DeleteFileResponse {
         id,
         object: "file",
