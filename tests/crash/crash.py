@@ -22,8 +22,8 @@ CHUNKING = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_ov
 CLIENTS = 4
 # How long a server lives, in seconds: some die while they start to work, others in the middle of it.
 SHORTEST, LONGEST = 0.05, 2.0
-# A dead server's jobs are taken up when their lease has run out.
-PATIENCE = 240
+# A dead server's jobs are taken up when their lease has run out, and what failed often is tried again after five minutes.
+PATIENCE = 600
 
 
 class Ledger:
