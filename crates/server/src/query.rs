@@ -24,11 +24,12 @@ pub(crate) fn count(name: &str, sent: Option<&str>, most: u32, default: u32) -> 
     number.ok_or_else(|| wrong(name, sent, &format!("send a whole number from 1 to {most}")))
 }
 
-/// `asc` or `desc`, which is the default.
-pub(crate) fn order(sent: Option<&str>) -> Result<SortOrder> {
+/// `asc` or `desc`; `default` when it is absent.
+pub(crate) fn order(sent: Option<&str>, default: SortOrder) -> Result<SortOrder> {
     match sent {
-        None | Some("desc") => Ok(SortOrder::Desc),
+        None => Ok(default),
         Some("asc") => Ok(SortOrder::Asc),
+        Some("desc") => Ok(SortOrder::Desc),
         Some(other) => Err(wrong("order", other, "send `asc` or `desc`")),
     }
 }

@@ -206,7 +206,7 @@ impl ListQuery {
                 .ok_or_else(|| query::wrong("purpose", &name, &format!("send {}", names(FilePurpose::ALL))))
         });
         let limit = query::count("limit", self.limit.as_deref(), LONGEST_LIST, LONGEST_LIST)?;
-        let order = query::order(self.order.as_deref())?;
+        let order = query::order(self.order.as_deref(), SortOrder::Desc)?;
         Ok(FileQuery {
             after: self.after,
             limit,

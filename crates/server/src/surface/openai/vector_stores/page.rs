@@ -104,7 +104,7 @@ impl StoresQuery {
         )?;
         Ok(PageQuery {
             limit,
-            order: query::order(self.order.as_deref())?,
+            order: query::order(self.order.as_deref(), SortOrder::Desc)?,
             after: self.after,
             before: self.before,
         })

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use puna_api::{Error, Result, SortOrder};
 use puna_completions::{CompletionQuery, MessageQuery, Metadata};
 
+use crate::query;
+
 /// How many a list has that says nothing, and how many it can have.
 const USUAL_LIST: u32 = 20;
 const LONGEST_LIST: u32 = 1000;
@@ -76,26 +78,14 @@ fn page(parameters: Parameters) -> Result<Page> {
     }
     let mut take = |name: &str| rest.remove(name).filter(|value| !value.is_empty());
     let after = take("after");
-    let limit = take("limit").map_or(Ok(USUAL_LIST), |limit| {
-        let number = limit.parse().ok().filter(|number| (1..=LONGEST_LIST).contains(number));
-        let right = format!("send a whole number from 1 to {LONGEST_LIST}");
-        number.ok_or_else(|| wrong("limit", &limit, &right))
-    })?;
-    let order = match take("order").as_deref() {
-        None | Some("asc") => SortOrder::Asc,
-        Some("desc") => SortOrder::Desc,
-        Some(other) => return Err(wrong("order", other, "send `asc` or `desc`")),
-    };
+    let limit = query::count("limit", take("limit").as_deref(), LONGEST_LIST, USUAL_LIST)?;
+    let order = query::order(take("order").as_deref(), SortOrder::Asc)?;
     Ok(Page {
         after,
         limit,
         order,
         rest,
     })
-}
-
-fn wrong(name: &str, sent: &str, right: &str) -> Error {
-    Error::invalid_request(format!("`{name}` is `{}`; {right}", shown(sent))).with_param(name)
 }
 
 fn unknown(name: &str, known: &str) -> Error {
