@@ -1,5 +1,6 @@
 """Clients that upload, attach and delete, a server that is killed meanwhile, and what must be true afterwards."""
 
+import contextlib
 import hashlib
 import random
 import re
@@ -237,17 +238,27 @@ def check_contents(client, ledger, store_id):
             assert not found, f"{file} is not in {store_id} and is found there"
 
 
+def databases(home):
+    for path in (home / "distributions").rglob("*.db"):
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            yield database
+
+
+def tables_with(database, column):
+    """The tables whose definition has this column."""
+    select = "SELECT name FROM sqlite_master WHERE type = 'table' AND instr(sql, ?)"
+    return [name for (name,) in database.execute(select, [column])]
+
+
 def check_bytes(home):
     """No bytes that nobody knows: each blob is a file's, or noted as one to take away."""
     kept = {path.name for path in (home / "files").rglob("*") if path.is_file() and ".incoming" not in path.parts}
     noted, stored = set(), set()
-    for path in (home / "distributions").rglob("*.db"):
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-            tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%blob TEXT PRIMARY KEY%'")]
-            for table in tables:
-                rows = database.execute(f"SELECT blob, state FROM {table}").fetchall()
-                noted |= {Path(blob).name for blob, _ in rows}
-                stored |= {Path(blob).name for blob, state in rows if state == "stored"}
+    for database in databases(home):
+        for table in tables_with(database, "blob TEXT PRIMARY KEY"):
+            rows = database.execute(f"SELECT blob, state FROM {table}").fetchall()
+            noted |= {Path(blob).name for blob, _ in rows}
+            stored |= {Path(blob).name for blob, state in rows if state == "stored"}
     assert noted, "the table of files was not found"
     assert kept <= noted, f"bytes that nobody knows: {kept - noted}"
     assert stored <= kept, f"files without bytes: {stored - kept}"
@@ -292,7 +303,7 @@ def main():
                     client.vector_stores.delete(store)
                 for file in client.files.list():
                     client.files.delete(file.id)
-                wait_until_gone(home / "vectors")
+                wait_until_gone(home)
                 check_bytes(home)
             server.end()
         finally:
@@ -300,12 +311,20 @@ def main():
     print(f"killed {rounds} times; nothing was lost")
 
 
-def wait_until_gone(folder):
-    """The indexes of stores that are deleted are taken away by jobs."""
+def wait_until_gone(home):
+    """The indexes of stores that are deleted are taken away by jobs. What a dead server began to make is known, and goes within half an hour."""
     until = time.monotonic() + PATIENCE
-    while left := [path for path in folder.iterdir() if path.name != "lock"]:
+    while left := {path.name.split(".")[0] for path in (home / "vectors").iterdir() if path.name != "lock"} - half_made(home):
         assert time.monotonic() < until, f"indexes of deleted stores: {left}"
         time.sleep(0.5)
+
+
+def half_made(home):
+    stores = set()
+    for database in databases(home):
+        for table in tables_with(database, "place TEXT"):
+            stores |= {store for (store,) in database.execute(f"SELECT id FROM {table} WHERE state = 'making'")}
+    return stores
 
 
 if __name__ == "__main__":
