@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::handler::JobHandler;
 use crate::job::{Job, JobQuery, LogLine, NewJob};
 use crate::lane::Lane;
-use crate::listener;
 use crate::settings::JobsSettings;
 use crate::table::{JobTable, due};
+use crate::{listener, sweep};
 
 /// What the tables are called by default.
 const TABLE: &str = "jobs";
@@ -98,6 +98,7 @@ impl Jobs {
             tasks.spawn(Box::pin(Arc::clone(lane).work(self.clone())));
         }
         tasks.spawn(Box::pin(listener::listen(self.clone())));
+        tasks.spawn(Box::pin(sweep::keep_swept(self.clone())));
         Ok(())
     }
 

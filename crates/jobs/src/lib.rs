@@ -7,6 +7,7 @@ mod lane;
 mod listener;
 mod run;
 mod settings;
+mod sweep;
 mod table;
 
 pub use handler::{JobHandler, RunningJob};

@@ -33,6 +33,8 @@ pub struct Timing {
     pub longest_retry: Duration,
     /// How long a cancelled job may take to end by itself.
     pub cancel_grace: Duration,
+    /// How long a job that has ended is kept, with its log.
+    pub keep: Duration,
 }
 
 impl Default for Timing {
@@ -43,6 +45,7 @@ impl Default for Timing {
             first_retry: Duration::from_secs(1),
             longest_retry: Duration::from_secs(300),
             cancel_grace: Duration::from_secs(10),
+            keep: Duration::from_secs(30 * 24 * 3600),
         }
     }
 }

@@ -49,6 +49,10 @@ const MIGRATIONS: &[Migration] = &[
         "CREATE VIEW {table}_clock AS SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now",
         "CREATE VIEW {table}_clock AS SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now",
     ),
+    Migration::portable(
+        3,
+        "CREATE INDEX {table}_by_end ON {table} (finished_at) WHERE finished_at IS NOT NULL",
+    ),
 ];
 
 /// Of a job's row, what [`job`] reads.
@@ -376,9 +380,38 @@ impl JobTable {
             );
             return Err(Error::conflict(message));
         }
+        self.delete_log(transaction, id).await
+    }
+
+    async fn delete_log(&self, transaction: &mut Transaction, id: &str) -> Result<()> {
         let statement = self.table.sql("DELETE FROM {table}_log WHERE job_id = $1");
         transaction.write(statement, vec![id.into()]).await?;
         Ok(())
+    }
+
+    /// Takes away jobs that ended longer ago than this, with their logs: so many at most. Answers how many.
+    pub(crate) async fn forget(&self, age: Duration, limit: u32) -> Result<usize> {
+        let mut transaction = self.database.begin().await?;
+        let statement = self
+            .table
+            .sql(
+                "DELETE FROM {table} WHERE id IN (
+                    SELECT id FROM {table} WHERE finished_at < (SELECT now FROM {table}_clock) - $1
+                    ORDER BY finished_at LIMIT $2",
+            )
+            .then(match self.database.dialect() {
+                Dialect::Sqlite => "",
+                // Another server may be about to do the same.
+                Dialect::Postgres => " FOR UPDATE SKIP LOCKED",
+            })
+            .then(") RETURNING id");
+        let values = vec![millis(age).into(), i64::from(limit).into()];
+        let rows = transaction.rows(statement, values).await?;
+        for row in &rows {
+            self.delete_log(&mut transaction, &row.get::<String>("id")?).await?;
+        }
+        transaction.commit().await?;
+        Ok(rows.len())
     }
 }
 

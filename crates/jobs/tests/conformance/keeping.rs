@@ -1,8 +1,10 @@
 //! What is kept of jobs.
 
+use std::time::Duration;
+
 use futures::FutureExt;
 use puna_api::{ErrorKind, Result};
-use puna_jobs::{JobQuery, JobState, NewJob, Progress};
+use puna_jobs::{JobQuery, JobState, NewJob, Progress, Timing};
 use serde_json::{Value, json};
 
 use crate::place::{Place, TIMING};
@@ -16,6 +18,7 @@ pub(crate) fn acts() -> Vec<(&'static str, Act)> {
         a_job_is_there_with_the_row_that_came_with_it,
         jobs_are_listed_newest_first,
         what_has_ended_can_be_deleted,
+        what_ended_long_ago_goes,
         what_a_job_cannot_be_is_told,
     ]
 }
@@ -196,6 +199,39 @@ async fn what_has_ended_can_be_deleted(place: Place) {
     assert_eq!(server.jobs.get("one").await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(server.jobs.logs("one", 0, 10).await.unwrap(), []);
     assert_eq!(server.jobs.delete("one").await.unwrap_err().kind(), ErrorKind::NotFound);
+    server.stop().await;
+}
+
+async fn what_ended_long_ago_goes(place: Place) {
+    let (handler, mut audience) = script(|job, stage| {
+        async move {
+            job.log("a line").await?;
+            if job.id() == "two" {
+                stage.meet(job).await;
+            }
+            Ok(json!(1))
+        }
+        .boxed()
+    });
+    let keep = Duration::from_millis(100);
+    let server = place.server(Timing { keep, ..TIMING });
+    server.jobs.handle("wait", 2, handler).unwrap();
+    server.jobs.start().unwrap();
+    server.jobs.submit(NewJob::new("two", "wait", json!(1))).await.unwrap();
+    audience.begun().await;
+    for _ in 0..2 {
+        server.jobs.submit(NewJob::new("one", "wait", json!(1))).await.unwrap();
+        let gone = async {
+            while server.jobs.get("one").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), gone).await.unwrap();
+        assert_eq!(server.jobs.logs("one", 0, 10).await.unwrap(), []);
+    }
+    assert_eq!(server.jobs.get("two").await.unwrap().state, JobState::Running);
+    assert_eq!(server.jobs.logs("two", 0, 10).await.unwrap().len(), 1);
+    audience.let_go(1);
     server.stop().await;
 }
 

@@ -20,6 +20,7 @@ pub(crate) const TIMING: Timing = Timing {
     first_retry: Duration::from_millis(10),
     longest_retry: Duration::from_millis(40),
     cancel_grace: Duration::from_millis(100),
+    keep: Duration::from_secs(3600),
 };
 
 /// A database for one trial.

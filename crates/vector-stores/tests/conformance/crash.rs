@@ -32,6 +32,7 @@ const TIMING: Timing = Timing {
     first_retry: Duration::from_millis(10),
     longest_retry: Duration::from_millis(40),
     cancel_grace: Duration::from_secs(5),
+    keep: Duration::from_secs(3600),
 };
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {

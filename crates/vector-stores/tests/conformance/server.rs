@@ -37,6 +37,7 @@ const TIMING: Timing = Timing {
     first_retry: Duration::from_millis(10),
     longest_retry: Duration::from_millis(40),
     cancel_grace: Duration::from_secs(5),
+    keep: Duration::from_secs(3600),
 };
 /// How long something may take that is going to happen.
 const PATIENCE: Duration = Duration::from_secs(120);
