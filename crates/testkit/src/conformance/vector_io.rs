@@ -31,7 +31,13 @@ use trial::Trial;
 
 /// Runs the suite with the arguments of the process, as `cargo test` and `cargo nextest` call it.
 pub fn main(target: Target) -> ExitCode {
-    libtest_mimic::run(&Arguments::from_args(), listed(target)).exit_code()
+    main_of([target])
+}
+
+/// Runs the suite for each of the targets, whose places have different names, as [`main`] does for one.
+pub fn main_of(targets: impl IntoIterator<Item = Target>) -> ExitCode {
+    let trials = targets.into_iter().flat_map(listed).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
 /// Every trial there is, in the order of the list.
