@@ -25,6 +25,7 @@ const STEPS: &[(&str, Run)] = &[
     ("live", live),
     ("postgres", postgres),
     ("replicas", replicas),
+    ("crash", crash),
     ("outside", outside),
     ("nextest", nextest),
 ];
@@ -316,6 +317,23 @@ fn replicas(suite: &Suite<'_>) -> Result<Option<String>> {
     arguments.push(target.join("debug/examples/s3_server").into());
     arguments.push("--work".into());
     arguments.push(target.join("clients").into());
+    done(suite.workspace.command("python3", arguments).run())
+}
+
+/// A server of the distribution `starter` that is killed again and again.
+fn crash(suite: &Suite<'_>) -> Result<Option<String>> {
+    if suite.fast {
+        return Ok(Some("all: the server that is killed has the local engine".to_owned()));
+    }
+    let starter = distributions::output(suite.workspace, &BuildArgs::of("starter"))?;
+    let clients = suite.workspace.target()?.join("clients");
+    let arguments: [OsString; 5] = [
+        "tests/crash/run.py".into(),
+        "--distribution".into(),
+        starter.folder.into(),
+        "--work".into(),
+        clients.into(),
+    ];
     done(suite.workspace.command("python3", arguments).run())
 }
 
