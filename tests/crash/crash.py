@@ -21,8 +21,11 @@ EMBEDDING_MODEL = "sentence-transformers/puna/tiny-embed"
 # Chunks that share nothing, so that each sentence is in one of them.
 CHUNKING = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
 CLIENTS = 4
-# How long a server lives, in seconds: some die while they start to work, others in the middle of it.
-SHORTEST, LONGEST = 0.05, 2.0
+# A server lives for so many answers, and then for up to so many seconds: some die while they start to work, others in the middle of it. Counted in answers, so
+# that a slow machine does not kill servers before they have done anything.
+MOST_ANSWERS, LONGEST = 80, 0.3
+# How long an answer may take to come, in seconds.
+SLOWEST = 60
 # A dead server's jobs are taken up when their lease has run out, and what failed often is tried again after five minutes.
 PATIENCE = 600
 
@@ -145,12 +148,13 @@ def delete_store(client, ledger):
 ACTS = [upload] * 6 + [upload_much] * 2 + [make_store] * 3 + [attach] * 8 + [attach_batch] * 4 + [take_out] * 2 + [delete_file] * 2 + [delete_store]
 
 
-def connect(server):
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=60)
+def connect(server, answered=lambda response: None):
+    http = openai.DefaultHttpxClient(event_hooks={"response": [answered]})
+    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=SLOWEST, http_client=http)
 
 
-def work(server, ledger, over, problems):
-    with connect(server) as client:
+def work(server, ledger, answers, over, problems):
+    with connect(server, lambda response: answers.release()) as client:
         while not over.is_set():
             with ledger.lock:
                 act = ledger.random.choice(ACTS)
@@ -273,15 +277,17 @@ def main():
         environment = {"FILES_STORAGE_DIR": str(home / "files"), "VECTOR_IO_DIR": str(home / "vectors")}
         for number in range(rounds):
             server = Server(distribution, home, environment)
-            over = threading.Event()
+            answers, over = threading.Semaphore(0), threading.Event()
             try:
                 with connect(server) as client:
                     check_files(client, ledger)
                     check_stores(client, ledger)
-                threads = [threading.Thread(target=work, args=(server, ledger, over, problems)) for _ in range(CLIENTS)]
+                threads = [threading.Thread(target=work, args=(server, ledger, answers, over, problems)) for _ in range(CLIENTS)]
                 for thread in threads:
                     thread.start()
-                time.sleep(ledger.random.uniform(SHORTEST, LONGEST))
+                for _ in range(ledger.random.randrange(MOST_ANSWERS)):
+                    assert answers.acquire(timeout=SLOWEST), problems or "no answer comes"
+                time.sleep(ledger.random.uniform(0, LONGEST))
                 over.set()
             finally:
                 server.kill()
