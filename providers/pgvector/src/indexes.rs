@@ -76,7 +76,7 @@ impl Server {
             }
             // Gone again meanwhile, it is made after all.
             if let Some(there) = self.index_kept(&mut making, &index.index_id).await? {
-                return same(&there.about, index);
+                return there.about.check_same(index);
             }
         }
     }
@@ -213,19 +213,4 @@ pub(crate) fn size(row: &PgRow) -> sqlx::Result<Size> {
         chunks: row.try_get("chunks")?,
         words: row.try_get("words")?,
     })
-}
-
-fn same(there: &VectorIndex, asked: &VectorIndex) -> Result<()> {
-    if there == asked {
-        return Ok(());
-    }
-    Err(Error::conflict(format!(
-        "index `{}` is there already, with dimension {} and metric `{}`: dimension {} and metric `{}` need another index",
-        there.index_id,
-        there.dimension,
-        there.metric.name(),
-        asked.dimension,
-        asked.metric.name()
-    ))
-    .with_param("index_id"))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use puna_api::{Error, Metric, Result, VectorIndex};
+use puna_api::{Metric, Result, VectorIndex};
 use qdrant_client::qdrant::vectors_config::Config;
 use qdrant_client::qdrant::{
     CollectionInfo, Condition, CreateCollection, CreateFieldIndexCollection, DeletePoints, Distance, Filter, GetPoints,
@@ -47,7 +47,7 @@ impl Server {
     /// Makes an index, which was checked.
     pub(crate) async fn create_index(&self, index: &VectorIndex) -> Result<()> {
         if let Some(there) = self.find(&index.index_id).await? {
-            same(&there.about, index)?;
+            there.about.check_same(index)?;
             // A creation may have ended before its end.
             return self.add_fields(&there, Field::of_all(there.is_shared)).await;
         }
@@ -59,7 +59,7 @@ impl Server {
         }
         // Someone else may have been faster, with another dimension.
         let there = self.index(&index.index_id).await?;
-        same(&there.about, index)?;
+        there.about.check_same(index)?;
         self.add_fields(&there, Field::of_all(there.is_shared)).await
     }
 
@@ -272,21 +272,6 @@ fn read(info: CollectionInfo, index_id: &str, collection: &str, is_shared: bool)
         fields: info.payload_schema.into_keys().collect(),
         has_graph: info.indexed_vectors_count.is_none_or(|count| count > 0),
     })
-}
-
-fn same(there: &VectorIndex, asked: &VectorIndex) -> Result<()> {
-    if there == asked {
-        return Ok(());
-    }
-    Err(Error::conflict(format!(
-        "index `{}` is there already, with dimension {} and metric `{}`: dimension {} and metric `{}` need another index",
-        there.index_id,
-        there.dimension,
-        there.metric.name(),
-        asked.dimension,
-        asked.metric.name()
-    ))
-    .with_param("index_id"))
 }
 
 /// Takes what is gone already for deleted.

@@ -108,7 +108,7 @@ impl Store {
     pub(crate) fn create(&self, index: &VectorIndex) -> Result<()> {
         let making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = self.entry(&index.index_id) {
-            return is_same(index, entry.open()?.about());
+            return entry.open()?.about().check_same(index);
         }
         let tag = uuid::Uuid::new_v4().simple().to_string();
         let file = self.folder.join(format!("{}.{}.{KEPT}", index.index_id, &tag[..8]));
@@ -206,21 +206,6 @@ impl Kind {
             _ => Self::Other,
         }
     }
-}
-
-fn is_same(asked: &VectorIndex, there: &VectorIndex) -> Result<()> {
-    if asked == there {
-        return Ok(());
-    }
-    Err(Error::conflict(format!(
-        "index `{}` is there already, with dimension {} and metric `{}`: dimension {} and metric `{}` need another index",
-        there.index_id,
-        there.dimension,
-        there.metric.name(),
-        asked.dimension,
-        asked.metric.name()
-    ))
-    .with_param("index_id"))
 }
 
 fn beside(file: &Path, companion: &str) -> PathBuf {

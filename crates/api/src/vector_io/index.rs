@@ -84,6 +84,22 @@ impl VectorIndex {
         }
         Ok(())
     }
+
+    /// Whether making `asked` finds it made already; a conflict if another one has its id.
+    pub fn check_same(&self, asked: &Self) -> Result<()> {
+        if self == asked {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "index `{}` is there already, with dimension {} and metric `{}`: dimension {} and metric `{}` need another index",
+            self.index_id,
+            self.dimension,
+            self.metric.name(),
+            asked.dimension,
+            asked.metric.name()
+        ))
+        .with_param("index_id"))
+    }
 }
 
 impl Metric {
