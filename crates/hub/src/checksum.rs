@@ -88,8 +88,7 @@ impl Hasher {
 
     /// The hexadecimal digits.
     pub(crate) fn finish(self) -> String {
-        let digest = self.context.finish();
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.context.finish())
     }
 }
 

@@ -27,12 +27,7 @@ pub(crate) const WORDS: &str = "words";
 pub(crate) fn point_id(index_id: &str, chunk_id: &str) -> PointId {
     // The id of an index has no character 0.
     let hash = digest(&SHA256, format!("{index_id}\0{chunk_id}").as_bytes());
-    let mut hex: String = hash
-        .as_ref()
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut hex = hex::encode(&hash.as_ref()[..16]);
     hex.replace_range(12..13, "8");
     let variant = u8::from_str_radix(&hex[16..17], 16).unwrap_or_default() & 0x3 | 0x8;
     hex.replace_range(16..17, &format!("{variant:x}"));

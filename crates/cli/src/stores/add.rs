@@ -278,8 +278,7 @@ mod tests {
     }
 
     fn sha256(content: &str) -> String {
-        let digest = ring::digest::digest(&ring::digest::SHA256, content.as_bytes());
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(ring::digest::digest(&ring::digest::SHA256, content.as_bytes()))
     }
 
     #[tokio::test]

@@ -124,12 +124,7 @@ impl Document {
                 count => digest.update(&piece[..count]),
             }
         }
-        Ok(digest
-            .finish()
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(hex::encode(digest.finish()))
     }
 }
 

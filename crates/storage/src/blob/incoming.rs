@@ -43,10 +43,9 @@ impl Incoming {
 
     /// What came, after the last piece.
     pub(super) fn finish(self) -> BlobInfo {
-        let sha256 = self.digest.finish();
         BlobInfo {
             size: self.size,
-            sha256: sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex::encode(self.digest.finish()),
         }
     }
 }

@@ -136,11 +136,5 @@ fn derived(document_id: Option<&str>, text: &str) -> String {
     digest.update(&(document_id.len() as u64).to_le_bytes());
     digest.update(document_id.as_bytes());
     digest.update(text.as_bytes());
-    let hex = digest
-        .finish()
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
-    hex.chars().take(32).collect()
+    hex::encode(&digest.finish().as_ref()[..16])
 }
