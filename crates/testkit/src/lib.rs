@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod conformance;
+#[cfg(feature = "databases")]
+pub mod databases;
 pub mod fixtures;
 mod golden;
 mod host;

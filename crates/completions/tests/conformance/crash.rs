@@ -1,13 +1,13 @@
 //! What was acknowledged is there, however often its server is killed.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
-use puna_storage::Location;
+use puna_testkit::acts;
+use puna_testkit::databases::{Act, Place};
 use serde_json::json;
 
-use crate::place::{Asked, Place, read};
-use crate::{Act, acts};
+use crate::server::{Asked, Server, read};
 
 /// The argument that makes this program a server.
 const SERVER: &str = "--be-the-server";
@@ -20,14 +20,7 @@ pub(crate) fn acts() -> Vec<(&'static str, Act)> {
 
 /// The place to serve, if this process is a server.
 pub(crate) fn place_of_server() -> Option<Place> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let [_, server, kind, location, table] = arguments.as_slice() else {
-        return None;
-    };
-    (server == SERVER).then(|| match kind.as_str() {
-        "sqlite" => Place::of_file(location.into(), table.clone()),
-        _ => Place::of_url(location, table.clone()),
-    })
+    Place::of_process(SERVER)
 }
 
 /// Keeps one completion after the other, some at a time, and says the id of each that is kept, until somebody kills it.
@@ -37,7 +30,7 @@ pub(crate) fn serve(place: &Place) -> ExitCode {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let server = place.server();
+        let server = Server::over(place);
         let worker = async || loop {
             let asked = Asked {
                 metadata: json!({ "a": "1" }),
@@ -53,24 +46,10 @@ pub(crate) fn serve(place: &Place) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn command(place: &Place) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg(SERVER);
-    match &place.location {
-        Location::Sqlite(path) => command.arg("sqlite").arg(path),
-        Location::Postgres(settings) => {
-            let url = settings.connection_string.as_ref().unwrap().expose();
-            command.args(["postgres", url])
-        }
-    };
-    command.arg(&place.table).stdout(Stdio::piped());
-    command
-}
-
 async fn what_was_acknowledged_survives_a_kill(place: Place) {
     let mut acknowledged = Vec::new();
     for round in 0..ROUNDS {
-        let mut server = command(&place).spawn().unwrap();
+        let mut server = place.process(SERVER).spawn().unwrap();
         let mut told = BufReader::new(server.stdout.take().unwrap()).lines();
         for _ in 0..=round * 5 {
             acknowledged.push(told.next().unwrap().unwrap());
@@ -80,7 +59,7 @@ async fn what_was_acknowledged_survives_a_kill(place: Place) {
         // What it said before it died.
         acknowledged.extend(told.map_while(Result::ok).filter(|id| id.len() == 41));
     }
-    let server = place.server();
+    let server = Server::over(&place);
     for id in &acknowledged {
         assert_eq!(
             read(&server.store.get(id).await.unwrap())["metadata"],

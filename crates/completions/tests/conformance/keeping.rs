@@ -2,10 +2,11 @@
 
 use puna_api::{ErrorKind, SortOrder};
 use puna_completions::{CompletionQuery, MessageQuery, Metadata};
+use puna_testkit::acts;
+use puna_testkit::databases::{Act, Place};
 use serde_json::{Value, json};
 
-use crate::place::{Asked, Place, read};
-use crate::{Act, acts};
+use crate::server::{Asked, Server, read};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![
@@ -21,7 +22,7 @@ pub(crate) fn acts() -> Vec<(&'static str, Act)> {
 }
 
 async fn what_is_asked_for_is_there_when_the_answer_is(place: Place) {
-    let (server, other) = (place.server(), place.server());
+    let (server, other) = (Server::over(&place), Server::over(&place));
     let id = server.keep(&Asked::default()).await.unwrap();
     // Another server knows nothing of this one's queue.
     let document = read(&other.store.get(&id).await.unwrap());
@@ -37,7 +38,7 @@ async fn what_is_asked_for_is_there_when_the_answer_is(place: Place) {
 }
 
 async fn what_is_not_asked_for_is_seen_by_who_reads(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     for number in 0..200 {
         let asked = Asked {
             content: number.to_string(),
@@ -65,7 +66,7 @@ async fn what_is_not_asked_for_is_seen_by_who_reads(place: Place) {
 }
 
 async fn a_server_that_ends_writes_what_waits(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     let mut ids = Vec::new();
     for _ in 0..300 {
         let asked = Asked {
@@ -80,11 +81,11 @@ async fn a_server_that_ends_writes_what_waits(place: Place) {
         order: SortOrder::Asc,
         ..CompletionQuery::default()
     };
-    assert_eq!(place.server().ids(&query).await, (ids, false));
+    assert_eq!(Server::over(&place).ids(&query).await, (ids, false));
 }
 
 async fn metadata_are_replaced(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     let asked = Asked {
         metadata: json!({ "a": "1", "b": "2" }),
         ..Asked::default()
@@ -100,7 +101,7 @@ async fn metadata_are_replaced(place: Place) {
     let metadata = Metadata::parse(r#"{"b":"3"}"#).unwrap();
     let updated = server.store.update(&id, &metadata).await.unwrap();
     assert_eq!(read(&updated)["metadata"], json!({ "b": "3" }));
-    assert_eq!(place.server().store.get(&id).await.unwrap(), updated);
+    assert_eq!(Server::over(&place).store.get(&id).await.unwrap(), updated);
     assert_eq!(server.ids(&with(&json!({ "b": "3" }))).await.0, [id.as_str()]);
     assert_eq!(server.ids(&with(&json!({ "a": "1" }))).await.0, [other.as_str()]);
     let none = server.store.update(&id, &Metadata::default()).await.unwrap();
@@ -109,7 +110,7 @@ async fn metadata_are_replaced(place: Place) {
 }
 
 async fn what_is_deleted_is_gone(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     let asked = Asked {
         metadata: json!({ "a": "1" }),
         ..Asked::default()
@@ -126,7 +127,7 @@ async fn what_is_deleted_is_gone(place: Place) {
 }
 
 async fn is_not_found(place: &Place, id: &str) {
-    let store = place.server().store;
+    let store = Server::over(place).store;
     let page = MessageQuery {
         limit: 1,
         ..MessageQuery::default()
@@ -150,8 +151,7 @@ async fn what_was_never_kept_is_not_found(place: Place) {
     is_not_found(&place, &id).await;
     is_not_found(&place, "../etc").await;
     assert_eq!(
-        place
-            .server()
+        Server::over(&place)
             .ids(&CompletionQuery {
                 limit: 5,
                 ..CompletionQuery::default()
@@ -159,16 +159,14 @@ async fn what_was_never_kept_is_not_found(place: Place) {
             .await,
         (Vec::new(), false)
     );
-    if let Some(folder) = &place.folder {
-        let made = std::fs::read_dir(folder.path()).unwrap().count();
-        assert_eq!(made, 0, "something was opened although nothing was kept");
-    }
-    place.server().keep(&Asked::default()).await.unwrap();
+    let made = std::fs::read_dir(place.folder()).unwrap().count();
+    assert_eq!(made, 0, "something was opened although nothing was kept");
+    Server::over(&place).keep(&Asked::default()).await.unwrap();
     is_not_found(&place, &id).await;
 }
 
 async fn what_cannot_be_written_harms_nothing_else(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     // Not what a provider may answer, and found out only when the record is made of it.
     let broken = server.record(&Asked::default());
     let chunk = puna_api::Json::from_bytes(r#"{"choices":5}"#);
@@ -195,7 +193,7 @@ async fn what_cannot_be_written_harms_nothing_else(place: Place) {
 }
 
 async fn strange_texts_are_kept(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     let strange = "\u{0}\u{feff}\u{1f999}\"\\\n${env.X}; DROP TABLE t; --";
     let asked = Asked {
         model: "m\0\"'",

@@ -2,10 +2,11 @@
 
 use puna_api::SortOrder;
 use puna_completions::{CompletionQuery, Metadata};
+use puna_testkit::acts;
+use puna_testkit::databases::{Act, Place};
 use serde_json::{Value, json};
 
-use crate::place::{Asked, Place, Server};
-use crate::{Act, acts};
+use crate::server::{Asked, Server};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![
@@ -37,7 +38,7 @@ async fn walk(server: &Server, mut query: CompletionQuery) -> Vec<String> {
 }
 
 async fn a_list_is_walked_in_both_directions(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     let mut ids = Vec::new();
     for _ in 0..5 {
         ids.push(server.keep(&Asked::default()).await.unwrap());
@@ -57,7 +58,7 @@ async fn a_list_is_walked_in_both_directions(place: Place) {
 }
 
 async fn filters_hold_together(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     let all: Value = (0..16)
         .map(|number| (format!("k{number}"), json!("v")))
         .collect::<serde_json::Map<_, _>>()
@@ -98,7 +99,7 @@ async fn filters_hold_together(place: Place) {
 }
 
 async fn long_completions_come_few_at_a_time(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     let mut ids = Vec::new();
     for _ in 0..3 {
         let asked = Asked {
@@ -117,7 +118,7 @@ async fn long_completions_come_few_at_a_time(place: Place) {
 }
 
 async fn a_place_in_a_list_is_an_id(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     for after in ["x", "", "chatcmpl-7", "chatcmpl-\0", "../a"] {
         let query = CompletionQuery {
             after: Some(after.to_owned()),

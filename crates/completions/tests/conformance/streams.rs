@@ -3,10 +3,11 @@
 use futures::{StreamExt, stream};
 use puna_api::{BoxStream, ChatCompletionChunk, Error, Json, Result, SortOrder};
 use puna_completions::CompletionQuery;
+use puna_testkit::acts;
+use puna_testkit::databases::{Act, Place};
 use serde_json::{Value, json};
 
-use crate::place::{Asked, Place, Server, read};
-use crate::{Act, acts};
+use crate::server::{Asked, Server, read};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![
@@ -64,7 +65,7 @@ async fn all(server: &Server) -> Vec<Value> {
 }
 
 async fn a_stream_is_kept_when_it_ends(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     for is_asked in [true, false] {
         let told: Vec<_> = recorded(&server, is_asked, chunks()).collect().await;
         let told: Vec<_> = told
@@ -83,7 +84,7 @@ async fn a_stream_is_kept_when_it_ends(place: Place) {
 }
 
 async fn a_stream_that_fails_is_not_kept(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     let mut broken = chunks();
     broken.push(Err(Error::unavailable("the upstream is gone")));
     let told: Vec<_> = recorded(&server, true, broken).collect().await;
@@ -95,7 +96,7 @@ async fn a_stream_that_fails_is_not_kept(place: Place) {
 }
 
 async fn a_stream_whose_client_goes_is_kept_when_it_is_whole(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     for read in 1..=4 {
         let mut stream = recorded(&server, true, chunks());
         for _ in 0..read {
@@ -108,7 +109,7 @@ async fn a_stream_whose_client_goes_is_kept_when_it_is_whole(place: Place) {
 }
 
 async fn an_empty_stream_is_not_kept(place: Place) {
-    let server = place.server();
+    let server = Server::over(&place);
     assert!(recorded(&server, true, Vec::new()).next().await.is_none());
     assert_eq!(all(&server).await, Vec::<Value>::new());
 }

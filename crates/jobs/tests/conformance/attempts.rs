@@ -9,11 +9,12 @@ use futures::FutureExt;
 use puna_api::{Error, ErrorKind, Result};
 use puna_jobs::{Job, JobHandler, JobState, NewJob, RunningJob, Timing};
 use puna_storage::Transaction;
+use puna_testkit::acts;
+use puna_testkit::databases::{Act, Place};
 use serde_json::{Value, json};
 
-use crate::place::{Place, TIMING};
 use crate::script::script;
-use crate::{Act, acts};
+use crate::server::{Server, TIMING};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![
@@ -40,7 +41,7 @@ async fn a_transient_error_is_tried_again(place: Place) {
         }
         .boxed()
     });
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     server.jobs.handle("flaky", 1, handler).unwrap();
     server.jobs.start().unwrap();
     server
@@ -65,7 +66,7 @@ async fn the_last_attempt_decides(place: Place) {
         }
         .boxed()
     });
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     server.jobs.handle("down", 1, handler).unwrap();
     server.jobs.start().unwrap();
     let new = NewJob::new("a", "down", json!(null)).with_max_attempts(2);
@@ -80,7 +81,7 @@ async fn the_last_attempt_decides(place: Place) {
 }
 
 async fn another_error_is_not_tried_again(place: Place) {
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     let (handler, _audience) = script(|job, _| async move { job.payload::<bool>().map(|_| json!(1)) }.boxed());
     server.jobs.handle("bool", 1, handler).unwrap();
     server.jobs.start().unwrap();
@@ -107,7 +108,7 @@ async fn a_panic_fails_the_job_and_nothing_else(place: Place) {
         }
         .boxed()
     });
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     server.jobs.handle("panic", 1, handler).unwrap();
     server.jobs.start().unwrap();
     server
@@ -141,11 +142,14 @@ async fn the_next_attempt_comes_later(place: Place) {
         }
         .boxed()
     });
-    let server = place.server(Timing {
-        // What ends the wait is the trial.
-        look: Duration::from_secs(3600),
-        ..TIMING
-    });
+    let server = Server::over(
+        &place,
+        Timing {
+            // What ends the wait is the trial.
+            look: Duration::from_secs(3600),
+            ..TIMING
+        },
+    );
     server.jobs.handle("slow", 1, handler).unwrap();
     server.jobs.start().unwrap();
     server.jobs.submit(NewJob::new("a", "slow", json!(1))).await.unwrap();
@@ -169,7 +173,7 @@ async fn the_next_attempt_comes_later(place: Place) {
     assert_eq!(audience.begun().await, "b");
     assert_eq!(server.jobs.wait("b").await.unwrap().state, JobState::Failed);
     assert_eq!(server.jobs.get("a").await.unwrap().state, JobState::Queued);
-    place.expire(&server, "a").await;
+    server.expire("a").await;
     server.jobs.wake("slow");
     audience.let_go(1);
     assert_eq!(server.jobs.wait("a").await.unwrap().state, JobState::Completed);
@@ -197,7 +201,7 @@ impl JobHandler for Forgetful {
 }
 
 async fn an_end_that_fails_is_tried_again(place: Place) {
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     let handler = Forgetful::default();
     server.jobs.handle("forget", 1, handler.clone()).unwrap();
     server.jobs.start().unwrap();
@@ -223,7 +227,7 @@ async fn so_many_at_a_time(place: Place) {
             .boxed()
         })
     };
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     server.jobs.handle("some", 3, handler).unwrap();
     // A kind that is busy is in no other's way.
     server

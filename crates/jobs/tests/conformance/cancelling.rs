@@ -5,12 +5,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use puna_api::Error;
 use puna_jobs::{JobState, NewJob, Timing};
+use puna_testkit::acts;
+use puna_testkit::databases::{Act, Place};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::place::{Place, TIMING};
 use crate::script::script;
-use crate::{Act, acts};
+use crate::server::{Server, TIMING};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![
@@ -31,7 +32,7 @@ async fn a_job_that_waits_never_runs(place: Place) {
         }
         .boxed()
     });
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     server.jobs.handle("wait", 1, handler).unwrap();
     server.jobs.start().unwrap();
     server
@@ -72,7 +73,7 @@ async fn a_job_that_waits_for_its_next_attempt_has_had_its_last(place: Place) {
         }
         .boxed()
     });
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     server.jobs.handle("later", 1, handler).unwrap();
     server.jobs.start().unwrap();
     server.jobs.submit(NewJob::new("a", "later", json!(1))).await.unwrap();
@@ -99,10 +100,13 @@ async fn a_handler_ends_its_job_itself(place: Place) {
         }
         .boxed()
     });
-    let server = place.server(Timing {
-        cancel_grace: Duration::from_secs(3600),
-        ..TIMING
-    });
+    let server = Server::over(
+        &place,
+        Timing {
+            cancel_grace: Duration::from_secs(3600),
+            ..TIMING
+        },
+    );
     server.jobs.handle("listen", 2, handler).unwrap();
     server.jobs.start().unwrap();
     for (id, answers, state) in [("a", true, JobState::Completed), ("b", false, JobState::Cancelled)] {
@@ -140,7 +144,7 @@ async fn a_handler_that_does_not_listen_is_dropped(place: Place) {
         }
         .boxed()
     });
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     server.jobs.handle("deaf", 1, handler).unwrap();
     server.jobs.start().unwrap();
     server.jobs.submit(NewJob::new("a", "deaf", json!(1))).await.unwrap();
@@ -154,7 +158,7 @@ async fn a_handler_that_does_not_listen_is_dropped(place: Place) {
 
 async fn a_job_that_has_ended_stays_as_it_is(place: Place) {
     let (handler, mut audience) = script(|_, _| async { Ok(json!(1)) }.boxed());
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     server.jobs.handle("some", 1, handler).unwrap();
     server.jobs.start().unwrap();
     server.jobs.submit(NewJob::new("a", "some", json!(1))).await.unwrap();
@@ -180,7 +184,7 @@ async fn another_server_can_cancel(place: Place) {
         lease: Duration::from_secs(4),
         ..TIMING
     };
-    let (one, other) = (place.server(timing), place.server(timing));
+    let (one, other) = (Server::over(&place, timing), Server::over(&place, timing));
     let (handler, mut audience) = play();
     one.jobs.handle("listen", 1, handler).unwrap();
     one.jobs.start().unwrap();

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use puna_api::{Error, Result};
 use puna_jobs::{Job, JobHandler, JobQuery, JobState, Jobs, NewJob, RunningJob, Timing};
-use puna_storage::{Location, TableName, Transaction};
+use puna_storage::{TableName, Transaction};
+use puna_testkit::acts;
+use puna_testkit::databases::{Act, Place};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::place::{Place, Server, TIMING};
-use crate::{Act, acts};
+use crate::server::{Server, TIMING};
 
 /// The argument that makes this program a server.
 const SERVER: &str = "--be-the-server";
@@ -84,35 +85,14 @@ fn say(line: &str) {
 
 /// The place to serve, if this process is a server.
 pub(crate) fn place_of_server() -> Option<Place> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let [_, server, kind, location, table] = arguments.as_slice() else {
-        return None;
-    };
-    (server == SERVER).then(|| match kind.as_str() {
-        "sqlite" => Place::of_file(location.into(), table.clone()),
-        _ => Place::of_url(location, table.clone()),
-    })
-}
-
-fn command(place: &Place) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg(SERVER);
-    match &place.location {
-        Location::Sqlite(path) => command.arg("sqlite").arg(path),
-        Location::Postgres(settings) => {
-            let url = settings.connection_string.as_ref().unwrap().expose();
-            command.args(["postgres", url])
-        }
-    };
-    command.arg(&place.table).stdout(Stdio::piped());
-    command
+    Place::of_process(SERVER)
 }
 
 async fn server(place: &Place, is_told: bool) -> (Server, Arc<Semaphore>) {
-    let server = place.server(Timing { lease: LEASE, ..TIMING });
+    let server = Server::over(place, Timing { lease: LEASE, ..TIMING });
     let free = Arc::new(Semaphore::new(AT_A_TIME));
     let handler = Steps {
-        table: place.table(),
+        table: place.table_name("jobs"),
         jobs: server.jobs.clone(),
         free: Arc::clone(&free),
         is_told,
@@ -122,7 +102,10 @@ async fn server(place: &Place, is_told: bool) -> (Server, Arc<Semaphore>) {
         "CREATE TABLE IF NOT EXISTS {table}_ends (job_id TEXT NOT NULL)",
     ] {
         let database = server.jobs.database().await.unwrap();
-        database.write(place.table().sql(statement), vec![]).await.unwrap();
+        database
+            .write(place.table_name("jobs").sql(statement), vec![])
+            .await
+            .unwrap();
     }
     server.jobs.handle("steps", AT_A_TIME, handler).unwrap();
     server.jobs.start().unwrap();
@@ -150,7 +133,7 @@ pub(crate) fn serve(place: &Place) -> ExitCode {
 async fn what_was_acknowledged_ends_once(place: Place) {
     let mut acknowledged = Vec::new();
     for round in 0..ROUNDS {
-        let mut server = command(&place).spawn().unwrap();
+        let mut server = place.process(SERVER).spawn().unwrap();
         let mut lines = BufReader::new(server.stdout.take().unwrap())
             .lines()
             .map(|line| line.unwrap());
@@ -206,7 +189,10 @@ async fn what_was_acknowledged_ends_once(place: Place) {
 
 async fn count(server: &Server, place: &Place, statement: &'static str) -> BTreeMap<String, i64> {
     let database = server.jobs.database().await.unwrap();
-    let rows = database.read(place.table().sql(statement), vec![]).await.unwrap();
+    let rows = database
+        .read(place.table_name("jobs").sql(statement), vec![])
+        .await
+        .unwrap();
     let pair = |row: &puna_storage::Row| Ok::<_, Error>((row.get("job_id")?, row.get("n")?));
     rows.iter().map(|row| pair(row).unwrap()).collect()
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use futures::FutureExt;
 use puna_api::{ErrorKind, Result};
 use puna_jobs::{JobQuery, JobState, NewJob, Progress, Timing};
+use puna_testkit::acts;
+use puna_testkit::databases::{Act, Place};
 use serde_json::{Value, json};
 
-use crate::place::{Place, TIMING};
 use crate::script::script;
-use crate::{Act, acts};
+use crate::server::{Server, TIMING};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![
@@ -41,7 +42,7 @@ async fn a_job_runs_to_its_result(place: Place) {
         }
         .boxed()
     });
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     server.jobs.handle("double", 1, handler).unwrap();
     let submitted = server
         .jobs
@@ -74,7 +75,7 @@ async fn submitting_again_changes_nothing(place: Place) {
         }
         .boxed()
     });
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     server.jobs.handle("wait", 2, handler).unwrap();
     server
         .jobs
@@ -106,7 +107,7 @@ async fn submitting_again_changes_nothing(place: Place) {
 }
 
 async fn a_job_is_there_with_the_row_that_came_with_it(place: Place) {
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     server
         .jobs
         .handle("note", 1, script(|_, _| async { Ok(json!(1)) }.boxed()).0)
@@ -132,7 +133,7 @@ async fn a_job_is_there_with_the_row_that_came_with_it(place: Place) {
 }
 
 async fn jobs_are_listed_newest_first(place: Place) {
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     for kind in ["listed", "others"] {
         server
             .jobs
@@ -185,7 +186,7 @@ async fn what_has_ended_can_be_deleted(place: Place) {
         }
         .boxed()
     });
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     server.jobs.handle("wait", 1, handler).unwrap();
     server.jobs.start().unwrap();
     server.jobs.submit(NewJob::new("one", "wait", json!(1))).await.unwrap();
@@ -214,7 +215,7 @@ async fn what_ended_long_ago_goes(place: Place) {
         .boxed()
     });
     let keep = Duration::from_millis(100);
-    let server = place.server(Timing { keep, ..TIMING });
+    let server = Server::over(&place, Timing { keep, ..TIMING });
     server.jobs.handle("wait", 2, handler).unwrap();
     server.jobs.start().unwrap();
     server.jobs.submit(NewJob::new("two", "wait", json!(1))).await.unwrap();
@@ -236,7 +237,7 @@ async fn what_ended_long_ago_goes(place: Place) {
 }
 
 async fn what_a_job_cannot_be_is_told(place: Place) {
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     let nothing = || script(|_, _| async { Ok(json!(1)) }.boxed()).0;
     server.jobs.handle("some", 1, nothing()).unwrap();
     let long = "x".repeat(256);
@@ -266,10 +267,8 @@ async fn what_a_job_cannot_be_is_told(place: Place) {
 }
 
 async fn nothing_is_opened_before_a_job_comes(place: Place) {
-    let puna_storage::Location::Sqlite(path) = &place.location else {
-        panic!("{:?}", place.location);
-    };
-    let server = place.server(TIMING);
+    let path = place.file();
+    let server = Server::over(&place, TIMING);
     server
         .jobs
         .handle("some", 1, script(|_, _| async { Ok(json!(1)) }.boxed()).0)

@@ -7,12 +7,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use puna_api::{Error, ErrorKind};
 use puna_jobs::{JobState, NewJob, Progress, Timing};
+use puna_testkit::acts;
+use puna_testkit::databases::{Act, Place};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::place::{Place, Server, TIMING};
 use crate::script::{Audience, script};
-use crate::{Act, acts};
+use crate::server::{Server, TIMING};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![
@@ -42,7 +43,7 @@ fn stepping(place: &Place, timing: Timing) -> (Server, Audience) {
         }
         .boxed()
     });
-    let server = place.server(timing);
+    let server = Server::over(place, timing);
     server.jobs.handle("step", 1, handler).unwrap();
     server.jobs.start().unwrap();
     (server, audience)
@@ -81,7 +82,7 @@ async fn a_killed_servers_job_goes_on_from_its_checkpoint(place: Place) {
     let job = other.jobs.get("a").await.unwrap();
     assert_eq!((job.state, job.checkpoint), (JobState::Running, Some(json!(1))));
     assert_eq!(audience.begun_so_far(), [] as [&str; 0]);
-    place.expire(&other, "a").await;
+    other.expire("a").await;
     assert_eq!(audience.begun().await, "a");
     audience.let_go(1);
     let job = other.jobs.wait("a").await.unwrap();
@@ -103,14 +104,14 @@ async fn a_lost_lease_changes_nothing(place: Place) {
         }
         .boxed()
     });
-    let one = place.server(TIMING);
+    let one = Server::over(&place, TIMING);
     one.jobs.handle("step", 1, handler).unwrap();
     one.jobs.start().unwrap();
     one.jobs.submit(NewJob::new("a", "step", json!(1))).await.unwrap();
     slow.begun().await;
     // The job is taken from a server that is alive and does not know.
     let (other, mut audience) = stepping(&place, TIMING);
-    place.expire(&other, "a").await;
+    other.expire("a").await;
     audience.begun().await;
     slow.let_go(1);
     let (saved, logged) = told.recv().await.unwrap();
@@ -135,8 +136,10 @@ async fn a_lost_lease_changes_nothing(place: Place) {
 
 async fn a_checkpoint_is_there_with_the_row_that_came_with_it(place: Place) {
     let jobs = Arc::new(Mutex::new(None::<puna_jobs::Jobs>));
-    let rows = place.table().sql("CREATE TABLE {table}_rows (n BIGINT NOT NULL)");
-    let insert = place.table().sql("INSERT INTO {table}_rows (n) VALUES ($1)");
+    let rows = place
+        .table_name("jobs")
+        .sql("CREATE TABLE {table}_rows (n BIGINT NOT NULL)");
+    let insert = place.table_name("jobs").sql("INSERT INTO {table}_rows (n) VALUES ($1)");
     let (handler, _audience) = {
         let jobs = Arc::clone(&jobs);
         script(move |job, _| {
@@ -158,7 +161,7 @@ async fn a_checkpoint_is_there_with_the_row_that_came_with_it(place: Place) {
             .boxed()
         })
     };
-    let server = place.server(TIMING);
+    let server = Server::over(&place, TIMING);
     *jobs.lock().unwrap() = Some(server.jobs.clone());
     server.jobs.database().await.unwrap().write(rows, vec![]).await.unwrap();
     server.jobs.handle("rows", 1, handler).unwrap();
@@ -166,7 +169,7 @@ async fn a_checkpoint_is_there_with_the_row_that_came_with_it(place: Place) {
     server.jobs.submit(NewJob::new("a", "rows", json!(1))).await.unwrap();
     let job = server.jobs.wait("a").await.unwrap();
     assert_eq!((job.result, job.attempt), (Some(json!(1)), 2));
-    let select = place.table().sql("SELECT n FROM {table}_rows ORDER BY n");
+    let select = place.table_name("jobs").sql("SELECT n FROM {table}_rows ORDER BY n");
     let rows = server
         .jobs
         .database()
@@ -191,7 +194,7 @@ async fn a_lease_is_kept_while_its_job_runs(place: Place) {
     audience.begun().await;
     let (other, mut others) = stepping(&place, timing);
     let due_at = async || {
-        let statement = place.table().sql("SELECT due_at FROM {table}");
+        let statement = place.table_name("jobs").sql("SELECT due_at FROM {table}");
         let database = other.jobs.database().await.unwrap();
         let row = database.read_one(statement, vec![]).await.unwrap().unwrap();
         row.get::<i64>("due_at").unwrap()
@@ -213,13 +216,13 @@ async fn a_job_that_kills_its_servers_is_given_up(place: Place) {
         let (server, mut audience) = stepping(&place, TIMING);
         server.jobs.submit(new.clone()).await.unwrap();
         if attempt > 1 {
-            place.expire(&server, "a").await;
+            server.expire("a").await;
         }
         audience.begun().await;
         server.kill().await;
     }
     let (server, mut audience) = stepping(&place, TIMING);
-    place.expire(&server, "a").await;
+    server.expire("a").await;
     let job = server.jobs.wait("a").await.unwrap();
     assert_eq!(job.state, JobState::Failed);
     assert!(job.failure.unwrap().message.contains("interrupted 2 times"));
@@ -237,7 +240,7 @@ async fn two_servers_share_jobs(place: Place) {
             *runs.lock().unwrap().entry(job.id().to_owned()).or_default() += 1;
             async move { Ok(json!(job.id())) }.boxed()
         });
-        let server = place.server(TIMING);
+        let server = Server::over(&place, TIMING);
         server.jobs.handle("share", 4, handler).unwrap();
         server.jobs.start().unwrap();
         (server, audience)
@@ -268,7 +271,7 @@ async fn a_server_hears_of_anothers_jobs(place: Place) {
         ..TIMING
     };
     let (one, mut audience) = stepping(&place, timing);
-    let other = place.server(timing);
+    let other = Server::over(&place, timing);
     let (handler, _audience) = script(|_, _| async { Ok(json!(1)) }.boxed());
     other.jobs.handle("step", 1, handler).unwrap();
     for id in ["a", "b"] {

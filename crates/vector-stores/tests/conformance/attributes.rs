@@ -1,13 +1,13 @@
 //! Attributes of files that are changed.
 
 use puna_api::{Attributes, ErrorKind};
+use puna_testkit::acts;
 use puna_testkit::context;
+use puna_testkit::databases::{Act, Place};
 use puna_vector_stores::{AttachFile, FilesQuery, SearchStore};
 use serde_json::{Value, json};
 
-use crate::place::Place;
 use crate::server::Server;
-use crate::{Act, acts};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![

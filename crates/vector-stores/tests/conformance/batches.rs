@@ -1,13 +1,13 @@
 //! Batches of files.
 
 use puna_api::ErrorKind;
+use puna_testkit::acts;
 use puna_testkit::context;
+use puna_testkit::databases::{Act, Place};
 use puna_vector_stores::{BatchStatus, CreateFileBatch, FilesQuery, PageQuery, StoreFileStatus};
 use serde_json::{Value, json};
 
-use crate::place::Place;
 use crate::server::{Server, counts};
-use crate::{Act, acts};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![

@@ -1,13 +1,14 @@
 //! Chunks that clients make themselves.
 
 use puna_api::{ErrorKind, Filter};
+use puna_testkit::acts;
 use puna_testkit::context;
+use puna_testkit::databases::{Act, Place};
 use puna_vector_stores::{InsertChunks, QueryChunks, RankingOptions, RawChunk, SearchStore, SearchText};
 use serde_json::{Map, Value, json};
 
-use crate::place::Place;
+use crate::model;
 use crate::server::Server;
-use crate::{Act, acts, model};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![

@@ -2,20 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use puna_jobs::Timing;
-use puna_storage::TableName;
+use puna_testkit::acts;
 use puna_testkit::context;
+use puna_testkit::databases::{Act, Place};
 use puna_vector_stores::{
     AttachFile, CreateFileBatch, CreateStore, FilesQuery, PageQuery, SearchStore, StoreFileStatus, VectorStoreSettings,
 };
 
-use crate::place::Place;
 use crate::server::{Server, counts};
-use crate::{Act, acts};
 
 /// The argument that makes this program the one that is killed.
 const VICTIM: &str = "--be-the-victim";
@@ -41,12 +39,7 @@ pub(crate) fn acts() -> Vec<(&'static str, Act)> {
 
 /// The place to work at, if this process is to be killed.
 pub(crate) fn place_of_victim() -> Option<Place> {
-    let mut arguments = std::env::args().skip(1);
-    if arguments.next()? != VICTIM {
-        return None;
-    }
-    let (folder, prefix, url) = (arguments.next()?, arguments.next()?, arguments.next());
-    Some(Place::at(url, prefix, PathBuf::from(folder)))
+    Place::of_process(VICTIM)
 }
 
 fn text(number: usize) -> String {
@@ -164,12 +157,7 @@ async fn what_was_acknowledged_survives_a_kill(place: Place) {
 async fn survive(place: Place) {
     let mut told = Told::default();
     for round in 0..ROUNDS {
-        let mut victim = Command::new(std::env::current_exe().unwrap())
-            .args([VICTIM, place.folder().to_str().unwrap(), &place.prefix])
-            .args(&place.url)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut victim = place.process(VICTIM).spawn().unwrap();
         let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines();
         for line in lines.by_ref().take(1 + round * 5 % 13) {
             told.hear(&line.unwrap());
@@ -214,7 +202,7 @@ async fn survive(place: Place) {
     }
     // A store that was being made counts as given up after a while.
     let database = server.jobs.database().await.unwrap();
-    let table = TableName::new(format!("{}_stores", place.prefix)).unwrap();
+    let table = place.table_name("stores");
     let age = table.sql("UPDATE {table} SET created_at = 0 WHERE state = 'making'");
     database.write(age, vec![]).await.unwrap();
     server.stores.sweep().await.unwrap();

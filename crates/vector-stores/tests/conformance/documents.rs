@@ -1,12 +1,12 @@
 //! Documents that come with a request and not as files.
 
+use puna_testkit::acts;
 use puna_testkit::context;
+use puna_testkit::databases::{Act, Place};
 use puna_vector_stores::{InsertDocument, SearchStore};
 use serde_json::{Map, json};
 
-use crate::place::Place;
 use crate::server::Server;
-use crate::{Act, acts};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![a_document_takes_its_own_place]

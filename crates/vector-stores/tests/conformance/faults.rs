@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 
 use puna_api::{ErrorKind, Files};
 use puna_jobs::JobQuery;
+use puna_testkit::acts;
 use puna_testkit::context;
+use puna_testkit::databases::{Act, Place};
 use puna_vector_stores::{AttachFile, LastErrorCode, SearchStore, StoreFileStatus};
 
-use crate::place::Place;
 use crate::server::{Server, counts};
-use crate::{Act, acts};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![

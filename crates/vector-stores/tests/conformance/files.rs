@@ -1,15 +1,16 @@
 //! Files of stores.
 
 use puna_api::{ErrorKind, SortOrder};
+use puna_testkit::acts;
 use puna_testkit::context;
+use puna_testkit::databases::{Act, Place};
 use puna_vector_stores::{
     AttachFile, ContentQuery, CreateStore, FilesQuery, PageQuery, SearchStore, StoreFileStatus, StoreStatus,
 };
 use serde_json::json;
 
-use crate::place::Place;
+use crate::model;
 use crate::server::{Server, counts};
-use crate::{Act, acts, model};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![

@@ -4,14 +4,13 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use puna_api::ErrorKind;
-use puna_storage::TableName;
+use puna_testkit::acts;
 use puna_testkit::context;
+use puna_testkit::databases::{Act, Place};
 use puna_vector_stores::{BatchStatus, FileRemovalStatus, KeptDocument, SearchStore};
 use serde_json::{Map, json};
 
-use crate::place::Place;
 use crate::server::{Server, counts};
-use crate::{Act, acts};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![
@@ -98,7 +97,7 @@ async fn a_document_is_a_file_but_no_upload(place: Place) {
 async fn bytes_are_kept_no_longer_than_their_document(place: Place) {
     let server = Server::start(&place).await;
     let database = server.jobs.database().await.unwrap();
-    let table = TableName::new(format!("{}_stores", place.prefix)).unwrap();
+    let table = place.table_name("stores");
     let is_kept = async || {
         let count = table.sql("SELECT COUNT(*) AS count FROM {table}_documents");
         let row = database.read_one(count, vec![]).await.unwrap().unwrap();

@@ -12,7 +12,6 @@ mod files;
 mod index;
 mod kept_documents;
 mod model;
-mod place;
 mod reader;
 mod search;
 mod sending;
@@ -21,29 +20,15 @@ mod stores;
 
 use std::process::ExitCode;
 
-use futures::future::LocalBoxFuture;
-use libtest_mimic::{Arguments, Trial};
-use place::Place;
-
-/// A trial over a place.
-type Act = fn(Place) -> LocalBoxFuture<'static, ()>;
-
-/// Lists async functions of a module as trials.
-macro_rules! acts {
-    ($($name:ident),* $(,)?) => {
-        vec![$((concat!(module_path!(), "::", stringify!($name)), |place| Box::pin($name(place)))),*]
-    };
-}
-pub(crate) use acts;
+use libtest_mimic::Arguments;
+use puna_testkit::databases::trials;
 
 fn main() -> ExitCode {
     // The same program is the one that gets killed.
     if let Some(place) = crash::place_of_victim() {
         return crash::be_the_victim(&place);
     }
-    let mut trials = Vec::new();
-    let url = puna_testkit::live_setting("PUNA_TEST_POSTGRES");
-    let everywhere = [
+    let acts = [
         stores::acts(),
         files::acts(),
         batches::acts(),
@@ -54,34 +39,6 @@ fn main() -> ExitCode {
         documents::acts(),
         kept_documents::acts(),
         crash::acts(),
-    ]
-    .concat();
-    for (name, act) in everywhere {
-        trials.push(run(&format!("sqlite::{}", short(name)), Place::sqlite, act));
-        let name = format!("postgres::{}", short(name));
-        trials.push(match url.clone() {
-            Some(url) => run(&name, move || Place::postgres(&url), act),
-            None => ignored(&name, "`PUNA_TEST_POSTGRES` names no server"),
-        });
-    }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-/// The name without that of the crate.
-fn short(name: &str) -> &str {
-    name.split_once("::").map_or(name, |(_, name)| name)
-}
-
-fn run(name: &str, prepare: impl FnOnce() -> Place + Send + 'static, act: Act) -> Trial {
-    Trial::test(name, move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(act(prepare()));
-        Ok(())
-    })
-}
-
-fn ignored(name: &str, reason: &'static str) -> Trial {
-    Trial::test(name, move || Err(reason.into()))
-        .with_kind(format!("not run: {reason}"))
-        .with_ignored_flag(true)
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials(acts.concat())).exit_code()
 }

@@ -1,13 +1,13 @@
 //! Searches.
 
 use puna_api::ErrorKind;
+use puna_testkit::acts;
 use puna_testkit::context;
+use puna_testkit::databases::{Act, Place};
 use puna_vector_stores::{SearchStore, VectorStore, VectorStoreSettings};
 use serde_json::{Value, json};
 
-use crate::place::Place;
 use crate::server::{Server, rewriting};
-use crate::{Act, acts};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![
@@ -125,7 +125,7 @@ async fn chunks_that_may_not_be_answered_stand_in_nobodys_way(place: Place) {
         .await;
     // The better ones are of a file that is not complete, as if it were ingested once more.
     let database = server.jobs.database().await.unwrap();
-    let table = puna_storage::TableName::new(format!("{}_stores_files", place.prefix)).unwrap();
+    let table = place.table_name("stores_files");
     let update = table.sql("UPDATE {table} SET status = 'failed' WHERE filename = 'many'");
     database.write(update, vec![]).await.unwrap();
     let request = search(json!({"query": "cat", "max_num_results": 1}));

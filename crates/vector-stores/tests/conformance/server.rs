@@ -1,11 +1,10 @@
 //! A server over a place, with nothing but vector stores.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use puna_api::{
     ChatCompletion, ChatCompletionRequest, EmbeddingsRequest, EmbeddingsResponse, Error, FileDetails, FileProcessors,
@@ -14,20 +13,18 @@ use puna_api::{
 };
 use puna_files::{StoredFiles, StoredFilesSettings};
 use puna_jobs::{JobQuery, JobState, Jobs, JobsSettings, Timing};
-use puna_storage::{BlobStore, LocalBlobs, SqlReference, Storage};
+use puna_storage::{BlobStore, LocalBlobs, Storage};
 use puna_testkit::context;
+use puna_testkit::databases::{Place, TrialTasks};
 use puna_vector_stores::{
     AttachFile, CreateStore, FileCounts, Rewriting, SearchStore, StoreFile, StoreFileStatus, Surroundings, VectorStore,
     VectorStoreSettings, VectorStores,
 };
 use serde_json::Map;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::index::Index;
 use crate::model;
-use crate::place::Place;
 use crate::reader::Reader;
 
 /// Nobody waits for what is not going to come, and no lease ends by itself.
@@ -67,22 +64,6 @@ pub(crate) struct Around {
     pub(crate) has_index: AtomicBool,
 }
 
-#[derive(Default)]
-struct TrialTasks {
-    running: Mutex<JoinSet<()>>,
-    shutdown: CancellationToken,
-}
-
-impl Tasks for TrialTasks {
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.running.lock().unwrap().spawn(task);
-    }
-
-    fn shutdown(&self) -> BoxFuture<'static, ()> {
-        self.shutdown.clone().cancelled_owned().boxed()
-    }
-}
-
 impl Server {
     pub(crate) async fn start(place: &Place) -> Self {
         Self::with(place, TIMING, VectorStoreSettings::default()).await
@@ -90,14 +71,10 @@ impl Server {
 
     pub(crate) async fn with(place: &Place, timing: Timing, settings: VectorStoreSettings) -> Self {
         let storage = Arc::new(place.storage());
-        let table = |name: &str| SqlReference {
-            backend: None,
-            table_name: Some(format!("{}_{name}", place.prefix)),
-        };
         let blobs = place.folder().join("blobs");
         let files = StoredFiles::new(StoredFilesSettings {
             storage: Arc::clone(&storage),
-            metadata: Some(table("files")),
+            metadata: Some(place.table("files")),
             blobs: Box::new(move || {
                 let blobs = blobs.clone();
                 async move { Ok(Arc::new(LocalBlobs::open(blobs).await?) as Arc<dyn BlobStore>) }.boxed()
@@ -108,7 +85,7 @@ impl Server {
         let background: Arc<dyn Tasks> = Arc::<TrialTasks>::clone(&tasks);
         let jobs = Jobs::new(JobsSettings {
             storage: Arc::clone(&storage),
-            store: table("jobs"),
+            store: place.table("jobs"),
             tasks: Arc::clone(&background),
             timing,
         });
@@ -125,7 +102,7 @@ impl Server {
             has_index: AtomicBool::new(true),
         });
         let settings = VectorStoreSettings {
-            table: table("stores"),
+            table: place.table("stores"),
             ..settings
         };
         let surroundings = Arc::<Around>::clone(&around);
@@ -143,9 +120,7 @@ impl Server {
 
     /// Ends the server in peace.
     pub(crate) async fn stop(self) {
-        self.tasks.shutdown.cancel();
-        let mut running = std::mem::take(&mut *self.tasks.running.lock().unwrap());
-        while running.join_next().await.is_some() {}
+        self.tasks.stop().await;
         self.storage.close().await;
     }
 

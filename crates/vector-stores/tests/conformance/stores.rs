@@ -1,17 +1,17 @@
 //! Stores: made, read, changed, expired and deleted.
 
 use puna_api::{Error, ErrorKind, SortOrder};
-use puna_storage::TableName;
+use puna_testkit::acts;
 use puna_testkit::context;
+use puna_testkit::databases::{Act, Place};
 use puna_vector_stores::{
     AttachFile, CreateStore, PageQuery, SearchStore, StoreExpiry, StoreExpiryAnchor, StoreFileStatus, StoreStatus,
     UpdateStore, VectorStoreSettings,
 };
 use serde_json::{Map, json};
 
-use crate::place::Place;
+use crate::model;
 use crate::server::{Server, counts};
-use crate::{Act, acts, model};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![
@@ -58,7 +58,7 @@ async fn a_store_is_kept(place: Place) {
 }
 
 async fn nothing_is_opened_by_looking(place: Place) {
-    if place.url.is_some() {
+    if place.is_postgres() {
         return;
     }
     let server = Server::start(&place).await;
@@ -370,7 +370,7 @@ fn days(days: u32) -> StoreExpiry {
 
 /// A day is long: stores are said to have been made and used long ago.
 async fn age(server: &Server, place: &Place, update: &'static str) {
-    let table = TableName::new(format!("{}_stores", place.prefix)).unwrap();
+    let table = place.table_name("stores");
     let database = server.jobs.database().await.unwrap();
     database.write(table.sql(update), vec![]).await.unwrap();
 }
