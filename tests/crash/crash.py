@@ -26,7 +26,7 @@ CLIENTS = 4
 MOST_ANSWERS, LONGEST = 80, 0.3
 # How long an answer may take to come, in seconds.
 SLOWEST = 60
-# A dead server's jobs are taken up when their lease has run out, and what failed often is tried again after five minutes.
+# How long nothing may happen, in seconds: a dead server's jobs are taken up when their lease has run out, and what failed often is tried again after five minutes.
 PATIENCE = 600
 
 
@@ -200,15 +200,22 @@ def check_stores(client, ledger):
     return there
 
 
-def settle(client):
-    """Waits until no store is in progress."""
-    until = time.monotonic() + PATIENCE
-    while True:
-        pending = [store for store in client.vector_stores.list(limit=100) if store.status == "in_progress"]
-        if not pending:
-            return
-        assert time.monotonic() < until, f"still in progress: {pending[0]}"
+def wait_until_none(left, what):
+    """Waits until nothing is left, as long as it gets less."""
+    before, until = None, 0
+    while now := left():
+        if now != before:
+            before, until = now, time.monotonic() + PATIENCE
+        assert time.monotonic() < until, f"{what}: {now}"
         time.sleep(0.5)
+
+
+def settle(client):
+    def in_progress():
+        stores = client.vector_stores.list(limit=100)
+        return {store.id: store.file_counts.in_progress for store in stores if store.status == "in_progress"}
+
+    wait_until_none(in_progress, "still in progress")
 
 
 def check_contents(client, ledger, store_id):
@@ -257,13 +264,14 @@ def tables_with(database, column):
 def check_bytes(home):
     """No bytes that nobody knows: each blob is a file's, or noted as one to take away."""
     kept = {path.name for path in (home / "files").rglob("*") if path.is_file() and ".incoming" not in path.parts}
-    noted, stored = set(), set()
+    tables, noted, stored = [], set(), set()
     for database in databases(home):
         for table in tables_with(database, "blob TEXT PRIMARY KEY"):
+            tables.append(table)
             rows = database.execute(f"SELECT blob, state FROM {table}").fetchall()
             noted |= {Path(blob).name for blob, _ in rows}
             stored |= {Path(blob).name for blob, state in rows if state == "stored"}
-    assert noted, "the table of files was not found"
+    assert tables, "the table of files was not found"
     assert kept <= noted, f"bytes that nobody knows: {kept - noted}"
     assert stored <= kept, f"files without bytes: {stored - kept}"
 
@@ -319,10 +327,11 @@ def main():
 
 def wait_until_gone(home):
     """The indexes of stores that are deleted are taken away by jobs. What a dead server began to make is known, and goes within half an hour."""
-    until = time.monotonic() + PATIENCE
-    while left := {path.name.split(".")[0] for path in (home / "vectors").iterdir() if path.name != "lock"} - half_made(home):
-        assert time.monotonic() < until, f"indexes of deleted stores: {left}"
-        time.sleep(0.5)
+
+    def indexes():
+        return {path.name.split(".")[0] for path in (home / "vectors").iterdir() if path.name != "lock"} - half_made(home)
+
+    wait_until_none(indexes, "indexes of deleted stores")
 
 
 def half_made(home):
