@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::fmt;
 use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -212,7 +213,10 @@ impl Client {
     /// Sends a request and waits for the head of the answer, whatever its status.
     ///
     /// A server may close a connection that it said it would keep, at the moment when the next request is on its way. Such a request, of
-    /// which nothing was answered, is sent a second time, on a new connection. One that the server had for a while before it hung up is not.
+    /// which nothing was answered, is sent a second time, on a new connection. One that the server had for a while before it hung up is not, and
+    /// neither is one whose body is a stream.
+    ///
+    /// The time to wait for an answer counts from the last piece of a streamed body.
     ///
     /// Fails as unavailable when the server cannot be reached or breaks off, as a timeout when it is too slow, and as permission denied when
     /// the egress guard refuses its address.
@@ -258,11 +262,13 @@ impl Client {
         deadline: Option<Instant>,
     ) -> Result<(http::Response<Incoming>, Box<Connection>), Failure> {
         let Timeouts { connect, read } = self.0.timeouts;
+        let progress = message.body().progress();
         let mut unsent = 0;
-        let mut kept = true;
+        // What can be sent only once goes over a connection of which it is certain that the server has not closed it.
+        let mut kept = progress.is_none();
         loop {
             let taken = if kept { pool::take(self.0.id) } else { None };
-            let again = taken.is_some().then(|| message.clone());
+            let again = if taken.is_some() { again(&message) } else { None };
             let mut connection = match taken {
                 Some(connection) => connection,
                 None => {
@@ -277,9 +283,8 @@ impl Client {
                     Box::new(Connection::open(transport, probe).await.map_err(Failure::Broken)?)
                 }
             };
-            let due = earlier(read, deadline);
             let sent = Instant::now();
-            match timeout_at(due, connection.send(message)).await {
+            match in_time(connection.send(message), progress.as_deref(), read, deadline).await {
                 Ok(Ok(answer)) => return Ok((answer, connection)),
                 Ok(Err(SendError {
                     unsent: Some(again), ..
@@ -294,7 +299,7 @@ impl Client {
                     }
                     _ => return Err(Failure::Broken(error)),
                 },
-                Err(_) if deadline.is_some_and(|deadline| deadline <= due) => return Err(Failure::Deadline),
+                Err(due) if deadline.is_some_and(|deadline| deadline <= due) => return Err(Failure::Deadline),
                 Err(_) => return Err(Failure::ReadTimeout(read)),
             }
         }
@@ -324,6 +329,37 @@ impl Client {
     }
 }
 
+/// The same request again, where its body can be had twice.
+fn again(message: &http::Request<Body>) -> Option<http::Request<Body>> {
+    let mut again = http::Request::new(message.body().again()?);
+    *again.method_mut() = message.method().clone();
+    *again.uri_mut() = message.uri().clone();
+    *again.headers_mut() = message.headers().clone();
+    Some(again)
+}
+
+/// Waits for an answer, at most `read` from the last piece of the body on. The error is when the time was up.
+async fn in_time<T>(
+    sending: impl Future<Output = T>,
+    progress: Option<&AtomicU64>,
+    read: Duration,
+    deadline: Option<Instant>,
+) -> Result<T, Instant> {
+    let mut sending = pin!(sending);
+    let mut before = 0;
+    loop {
+        let due = earlier(read, deadline);
+        if let Ok(done) = timeout_at(due, &mut sending).await {
+            return Ok(done);
+        }
+        let now = progress.map_or(before, |progress| progress.load(Ordering::Relaxed));
+        if now == before || deadline.is_some_and(|deadline| deadline <= due) {
+            return Err(due);
+        }
+        before = now;
+    }
+}
+
 /// Whether the server closed the connection in place of an answer.
 fn is_hang_up(error: &hyper::Error) -> bool {
     let kind = || error.source()?.downcast_ref::<io::Error>().map(io::Error::kind);
@@ -347,5 +383,38 @@ impl fmt::Debug for Client {
             .field("name", &self.0.name)
             .field("origin", &format_args!("{}", self.0.base.origin))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn as_long_as_a_body_goes_out_there_is_time() {
+        let sent = AtomicU64::new(0);
+        let slow = async {
+            for _ in 0..5 {
+                tokio::time::sleep(READ - Duration::from_secs(1)).await;
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        assert_eq!(in_time(slow, Some(&sent), READ, None).await, Ok(()));
+        let stuck = std::future::pending::<()>();
+        assert!(in_time(stuck, Some(&sent), READ, None).await.is_err());
+        let begun = Instant::now();
+        let endless = async {
+            loop {
+                tokio::time::sleep(READ / 2).await;
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let deadline = begun + READ * 3;
+        assert_eq!(
+            in_time::<()>(endless, Some(&sent), READ, Some(deadline)).await,
+            Err(deadline)
+        );
     }
 }

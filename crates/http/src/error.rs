@@ -31,6 +31,7 @@ impl Failure {
         let seconds = |duration: Duration| duration.as_secs_f64();
         let error = match self {
             Self::Connect(error) => return connect_error(error, name).with_context(what),
+            Self::Broken(error) if error.is_user() => content_error(error),
             Self::Broken(error) if error.is_parse() => {
                 Error::unavailable(format!("provider `{name}` answered with something that is not HTTP"))
                     .with_source(error)
@@ -53,6 +54,15 @@ impl Failure {
             )),
         };
         error.with_context(what)
+    }
+}
+
+/// The fault that a body of our own ended with.
+fn content_error(error: hyper::Error) -> Error {
+    let fault = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<Error>());
+    match fault {
+        Some(fault) => Error::new(fault.kind(), fault.message()).with_source(error),
+        None => Error::internal("the body of a request could not be sent").with_source(error),
     }
 }
 

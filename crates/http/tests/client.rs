@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use http::{HeaderName, HeaderValue, Method};
-use puna_api::ErrorKind;
+use puna_api::{Error, ErrorKind};
 use puna_http::{Body, Client, ClientSettings, EgressPolicy, NetworkConfig, Request, RequestHeaders};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -460,4 +460,46 @@ async fn what_a_caller_sets_cannot_break_the_message() {
         "{}",
         received.head
     );
+}
+
+#[tokio::test]
+async fn a_streamed_body_has_a_length_and_a_connection_of_its_own() {
+    let server = Server::start().await;
+    let client = client(&server);
+    let streamed = |length, pieces: Vec<puna_api::Result<Bytes>>| Request {
+        body: Body::stream(length, futures::stream::iter(pieces).boxed()),
+        ..post(&client, "")
+    };
+    let whole = || Vec::from(["ab", "", "cde"].map(|piece| Ok(Bytes::from(piece))));
+    let calls = async {
+        client
+            .send(post(&client, "one"))
+            .await
+            .unwrap()
+            .body
+            .bytes(2)
+            .await
+            .unwrap();
+        let response = client.send(streamed(5, whole())).await.unwrap();
+        assert_eq!(response.body.bytes(2).await.unwrap(), "ok");
+    };
+    let serve = async {
+        let (_kept, _) = server.answer(OK).await;
+        let (_own, received) = server.answer(OK).await;
+        assert!(received.head.contains("\r\ncontent-length: 5\r\n"), "{}", received.head);
+        assert_eq!(received.body, "abcde");
+    };
+    tokio::join!(calls, serve);
+
+    let broken = vec![Ok(Bytes::from("ab")), Err(Error::too_large("that is enough"))];
+    for (length, pieces, kind, said) in [
+        (5, broken, ErrorKind::TooLarge, "that is enough"),
+        (6, whole(), ErrorKind::Internal, "ended 1 bytes before"),
+        (4, whole(), ErrorKind::Internal, "longer than it was said to be"),
+    ] {
+        let (error, _connection) = tokio::join!(client.send(streamed(length, pieces)), server.accept());
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.message().contains(said), "{error}");
+    }
 }
