@@ -18,6 +18,7 @@ pub struct Host(Arc<Fields>);
 struct Fields {
     provider_id: String,
     data_dir: PathBuf,
+    apis: Option<Vec<Api>>,
     tasks: Arc<dyn Tasks>,
     needs: Services,
     resources: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
@@ -38,6 +39,7 @@ impl Host {
         HostBuilder(Fields {
             provider_id: provider_id.into(),
             data_dir: data_dir.into(),
+            apis: None,
             tasks,
             needs: Services::default(),
             resources: HashMap::new(),
@@ -47,6 +49,11 @@ impl Host {
     /// The provider's id in the configuration.
     pub fn provider_id(&self) -> &str {
         &self.0.provider_id
+    }
+
+    /// Whether the configuration lists the provider under this API. A provider of several builds those that it is listed under.
+    pub fn serves(&self, api: Api) -> bool {
+        self.0.apis.as_ref().is_none_or(|apis| apis.contains(&api))
     }
 
     /// The provider's own folder, made on first use. Nobody else writes there, and it outlives the process.
@@ -107,6 +114,13 @@ impl HostBuilder {
     #[must_use]
     pub fn needs(mut self, needs: Services) -> Self {
         self.0.needs = needs;
+        self
+    }
+
+    /// Sets the APIs that the provider is listed under; all that it has by default.
+    #[must_use]
+    pub fn apis(mut self, apis: impl Into<Vec<Api>>) -> Self {
+        self.0.apis = Some(apis.into());
         self
     }
 

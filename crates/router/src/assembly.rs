@@ -40,7 +40,9 @@ impl Assembly {
     }
 
     async fn build_one(&self, provider: ProviderPlan) -> Result<()> {
-        let ProviderPlan { id, spec, config, .. } = provider;
+        let ProviderPlan {
+            id, apis, spec, config, ..
+        } = provider;
         let mut host = Host::builder(
             id.clone(),
             self.state_dir.join("providers").join(&id),
@@ -53,7 +55,7 @@ impl Assembly {
         if let Some(files) = self.files.get().filter(|_| spec.needs.contains(&Api::Files)) {
             needs = needs.with_files(Arc::clone(files));
         }
-        host = host.needs(needs);
+        host = host.apis(apis).needs(needs);
         let services = spec
             .build(config, self.resources.add_to(host).build())
             .await
