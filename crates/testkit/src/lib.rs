@@ -18,4 +18,6 @@ pub use host::{TestHost, context};
 pub use live::live_setting;
 #[cfg(feature = "s3")]
 pub use s3::S3Server;
-pub use stub::{Fault, Framing, Outcome, ReceivedRequest, RefusedPort, StubSettings, StubUpstream};
+pub use stub::{
+    Fault, Framing, Outcome, ReceivedRequest, RefusedPort, StubFile, StubFiles, StubSettings, StubUpstream,
+};

@@ -15,6 +15,7 @@ mod check;
 mod completion;
 mod embeddings;
 mod fault;
+mod files;
 mod generation;
 mod received;
 mod rerank;
@@ -24,9 +25,12 @@ mod words;
 #[cfg(test)]
 pub(crate) use answer::{Answer, answer};
 pub use fault::{Fault, Framing};
+pub use files::{StubFile, StubFiles};
 pub use received::{Outcome, ReceivedRequest};
 
 /// A model server on a free port of 127.0.0.1, in a thread of its own; it ends when this is dropped.
+///
+/// It keeps files as OpenAI does, at `/v1/files`, until it ends.
 ///
 /// It answers as vLLM, llama.cpp's server and Ollama do on their OpenAI paths: `/v1/models`, `/v1/chat/completions`, `/v1/completions`,
 /// `/v1/embeddings`, besides `/rerank` (also under `/v1` and `/v2`), `/health`, `/version` and `/tokenize` of vLLM. What it answers follows
@@ -56,6 +60,8 @@ pub struct StubSettings {
     pub embedding_models: Vec<String>,
     /// The models that rerank.
     pub rerank_models: Vec<String>,
+    /// How files are kept.
+    pub files: StubFiles,
     /// The bearer token that every request must carry; none by default.
     pub api_key: Option<String>,
 }
@@ -66,6 +72,7 @@ impl Default for StubSettings {
             chat_models: vec![StubUpstream::CHAT_MODEL.to_owned()],
             embedding_models: vec![StubUpstream::EMBEDDING_MODEL.to_owned()],
             rerank_models: vec![StubUpstream::RERANK_MODEL.to_owned()],
+            files: StubFiles::default(),
             api_key: None,
         }
     }
@@ -76,6 +83,7 @@ impl Default for StubSettings {
 struct State {
     settings: StubSettings,
     requests: Mutex<Vec<ReceivedRequest>>,
+    files: Mutex<Vec<StubFile>>,
     /// Changes with every request.
     received: watch::Sender<()>,
     faults: Mutex<HashMap<String, Fault>>,
@@ -144,6 +152,16 @@ impl StubUpstream {
             // The sender lives in this handle's state, so this cannot fail.
             let _ = count.changed().await;
         }
+    }
+
+    /// The files that it keeps, in the order in which they came.
+    pub fn files(&self) -> Vec<StubFile> {
+        lock(&self.state.files).clone()
+    }
+
+    /// Keeps a file of somebody else's.
+    pub fn keep_file(&self, file: StubFile) {
+        lock(&self.state.files).push(file);
     }
 
     /// Makes every request to this path misbehave from now on.

@@ -1,5 +1,6 @@
 //! Which path answers what.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::check::{Fields, Refusal};
@@ -13,6 +14,12 @@ pub(crate) enum Answer {
     Stream(Box<dyn Iterator<Item = Value> + Send>),
     /// 200 without a body.
     Empty,
+    /// Bytes.
+    Bytes {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Bytes,
+    },
     /// A status with a JSON body.
     Refused(u16, Value),
 }

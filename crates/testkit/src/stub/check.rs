@@ -35,6 +35,16 @@ impl Refusal {
         }
     }
 
+    pub(super) fn file_not_found(id: &str) -> Self {
+        Self {
+            status: 404,
+            message: format!("No such File object: {id}"),
+            error_type: "invalid_request_error",
+            param: Some("id".to_owned()),
+            code: None,
+        }
+    }
+
     pub(super) fn wrong_api_key() -> Self {
         Self {
             status: 401,

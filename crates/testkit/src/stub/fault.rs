@@ -10,6 +10,8 @@ pub enum Fault {
     Hang,
     /// Closes the connection without an answer.
     Disconnect,
+    /// Reads this many bytes of the request's body, then closes the connection.
+    CutUpload(usize),
     /// Answers with this status, these headers and this body.
     Answer {
         /// The HTTP status.

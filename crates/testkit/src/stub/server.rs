@@ -21,7 +21,7 @@ use super::body::{End, Progress, StubBody, hang, once};
 use super::check::Refusal;
 use super::fault::{Fault, Framing};
 use super::received::ReceivedRequest;
-use super::{State, lock};
+use super::{State, files, lock};
 
 /// Accepts connections until told to stop; then all of them end.
 pub(super) async fn serve(listener: std::net::TcpListener, state: Arc<State>, mut stopped: oneshot::Receiver<()>) {
@@ -67,8 +67,12 @@ impl std::error::Error for Disconnect {}
 
 async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Response<StubBody>, Disconnect> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Disconnect)?.to_bytes();
     let path = head.uri.path().to_owned();
+    let fault = lock(&state.faults).get(&path).cloned();
+    let body = match fault {
+        Some(Fault::CutUpload(length)) => beginning(body, length).await,
+        _ => body.collect().await.map_err(|_| Disconnect)?.to_bytes(),
+    };
     let authorized = is_authorized(&head.headers, state.settings.api_key.as_deref());
     let (progress, outcome) = Progress::new();
     lock(&state.requests).push(ReceivedRequest {
@@ -80,11 +84,20 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
         outcome,
     });
     state.received.send_replace(());
-    let fault = lock(&state.faults).get(&path).cloned();
     let framing = *lock(&state.framing);
 
     let answer = if authorized {
-        answer(head.method.as_str(), &path, &body, &state.settings)
+        // What is refused is not done before.
+        let is_refused = matches!(
+            fault,
+            Some(Fault::Answer { status: 400..=499, .. } | Fault::CutUpload(_))
+        );
+        let about_files = if is_refused {
+            None
+        } else {
+            files::answer(&head, &body, &state).await
+        };
+        about_files.unwrap_or_else(|| answer(head.method.as_str(), &path, &body, &state.settings))
     } else {
         let refusal = Refusal::wrong_api_key();
         Answer::Refused(refusal.status, refusal.body())
@@ -93,7 +106,7 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
         Some(Fault::Hang) => match hang(progress).await {
             Ok(never) | Err(never) => match never {},
         },
-        Some(Fault::Disconnect) => {
+        Some(Fault::Disconnect | Fault::CutUpload(_)) => {
             progress.finish();
             Err(Disconnect)
         }
@@ -111,10 +124,26 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
         fault => match answer {
             Answer::Whole(body) => json_response(200, &body, progress),
             Answer::Refused(status, body) => json_response(status, &body, progress),
+            Answer::Bytes { status, headers, body } => {
+                let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                response(status, headers, body, progress)
+            }
             Answer::Empty => response(200, [], Bytes::new(), progress),
             Answer::Stream(chunks) => event_stream(chunks, fault.as_ref(), framing, progress),
         },
     }
+}
+
+/// The first bytes of a request's body, at least so many where there are.
+async fn beginning(mut body: Incoming, length: usize) -> Bytes {
+    let mut read = Vec::new();
+    while read.len() < length {
+        match body.frame().await {
+            Some(Ok(frame)) => read.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+            _ => break,
+        }
+    }
+    read.into()
 }
 
 fn is_authorized(headers: &HeaderMap, api_key: Option<&str>) -> bool {
