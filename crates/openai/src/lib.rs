@@ -4,6 +4,8 @@ mod answer;
 mod client;
 mod edit;
 mod error;
+mod files;
+mod form;
 mod image;
 mod models;
 mod request;
@@ -14,6 +16,7 @@ mod stream;
 mod upstream;
 
 pub use client::OpenAiCompatible;
+pub use files::{FilesSettings, FilesUpstream, OutgoingFile, UploadFailure, UpstreamFile, UpstreamPage};
 pub use settings::{HealthProbe, KnownModel, ProviderDataKeys, Quirk, RerankPath, Settings};
 
 /// The base URL with `/v1` at its end, whether it was there or not, for upstreams whose URL is known in both forms.
