@@ -10,7 +10,7 @@ use std::time::Instant;
 use axum::body::Body;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use puna_api::{Error, Principal, ProviderData, RequestContext};
 use puna_router::Stack;
@@ -208,6 +208,7 @@ impl Endpoint {
             }
             Err(failure) => {
                 let status = failure.status();
+                let content_range = failure.content_range();
                 let error = failure.error;
                 let body = (self.error_body)(&error, log.request_id());
                 let length = body.len();
@@ -217,6 +218,9 @@ impl Endpoint {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
                 if let Some(seconds) = retry_after_seconds(&error) {
                     headers.insert(RETRY_AFTER, seconds.into());
+                }
+                if let Some(value) = content_range {
+                    headers.insert(CONTENT_RANGE, value);
                 }
                 if status == StatusCode::UNAUTHORIZED {
                     headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

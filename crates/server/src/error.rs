@@ -1,6 +1,6 @@
 //! Errors on the way out: the only place that knows status codes.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use puna_api::{Error, ErrorKind};
 
 /// What a handler can fail with: an error, and a status where HTTP has a more exact one than the error's kind has.
@@ -8,6 +8,8 @@ use puna_api::{Error, ErrorKind};
 pub(crate) struct Failure {
     pub(crate) error: Error,
     status: Option<StatusCode>,
+    /// The size of what a range was asked for that holds none of it.
+    size: Option<u64>,
 }
 
 /// The result of what serves a request.
@@ -18,7 +20,22 @@ impl Failure {
         Self {
             error,
             status: Some(status),
+            size: None,
         }
+    }
+
+    /// A range that holds none of so many bytes.
+    pub(crate) fn range_not_satisfiable(error: Error, size: u64) -> Self {
+        Self {
+            error,
+            status: Some(StatusCode::RANGE_NOT_SATISFIABLE),
+            size: Some(size),
+        }
+    }
+
+    /// The value of `Content-Range`, which tells the size (RFC 9110, 15.5.17).
+    pub(crate) fn content_range(&self) -> Option<HeaderValue> {
+        HeaderValue::try_from(format!("bytes */{}", self.size?)).ok()
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -28,7 +45,11 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, status: None }
+        Self {
+            error,
+            status: None,
+            size: None,
+        }
     }
 }
 

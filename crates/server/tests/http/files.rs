@@ -230,7 +230,17 @@ async fn a_range_is_downloaded() {
     // What is no range is none.
     let whole = client.download(id, Some("bytes=0-1,4-5")).await;
     assert_eq!((whole.status, whole.text()), (StatusCode::OK, "0123456789"));
-    assert_eq!(client.download(id, Some("bytes=10-")).await.error().0, 416);
+    // One that holds nothing is told how much there is.
+    for (content, range, shown) in [
+        (&b"0123456789"[..], "bytes=10-", "bytes */10"),
+        (b"0123456789", "bytes=-0", "bytes */10"),
+        (b"", "bytes=0-", "bytes */0"),
+    ] {
+        let file = client.keep("a", "user_data", content).await;
+        let answer = client.download(file["id"].as_str().unwrap(), Some(range)).await;
+        assert_eq!(answer.header("content-range"), Some(shown), "{range}");
+        assert_eq!(answer.error().0, 416, "{range}");
+    }
 }
 
 #[tokio::test]

@@ -1,13 +1,12 @@
 //! `/v1/files`.
 
-use http::StatusCode;
-use puna_api::{Api, Error, File, FilePurpose, FileQuery, Json, SortOrder};
+use puna_api::{Api, File, FilePurpose, FileQuery, Json, SortOrder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error_body;
 use crate::call::{Call, Reply};
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::form::Form;
 use crate::query;
 use crate::routes::{Answer, Parameter, Place, RequestBody, Route, Verb, schema_of};
@@ -249,12 +248,4 @@ async fn delete(call: &mut Call) -> Result<Reply> {
         object: "file",
         deleted: true,
     }))
-}
-
-/// HTTP has a status of its own for a range that is not there.
-fn with_range_status(error: Error) -> Failure {
-    if error.code() == Some("range_not_satisfiable") {
-        return Failure::with_status(error, StatusCode::RANGE_NOT_SATISFIABLE);
-    }
-    error.into()
 }

@@ -6,19 +6,23 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use puna_api::ByteRange;
 
-use super::with_range_status;
 use crate::call::{Call, Reply};
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::routes::BYTES;
 
 pub(super) async fn download(call: &mut Call) -> Result<Reply> {
     let id = call.path_parameter("file_id").await?;
     let range = call.headers().get(RANGE).and_then(|value| range(value.as_bytes()));
     let files = call.stack.files()?;
-    let found = files
-        .content(&call.context, &id, range)
-        .await
-        .map_err(with_range_status)?;
+    let found = match files.content(&call.context, &id, range).await {
+        Ok(found) => found,
+        // HTTP has a status of its own for a range that is not there, and tells how much there is.
+        Err(error) if error.code() == Some("range_not_satisfiable") => {
+            let size = files.get(&call.context, &id).await?.bytes;
+            return Err(Failure::range_not_satisfiable(error, size));
+        }
+        Err(error) => return Err(error.into()),
+    };
 
     let mut headers = HeaderMap::new();
     // Whoever uploads a file decides what is in it, and must not thereby run something in the browser of who reads it.
