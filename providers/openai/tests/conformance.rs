@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use puna_api::Capabilities;
+use puna_api::{Api, Capabilities};
 use puna_testkit::conformance::{self, Live, Target};
 use serde_json::json;
 
@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         |endpoint| json!({ "base_url": endpoint.base_url, "api_key": endpoint.api_key }),
     )
     .capabilities(Capabilities::all())
+    .host(|host| host.apis([Api::Inference]))
     .live(
         Live::at("OPENAI_BASE_URL")
             .api_key("OPENAI_API_KEY")

@@ -1,6 +1,6 @@
 //! What reaches the upstream, word for word.
 
-use puna_api::ErrorKind;
+use puna_api::{Api, ErrorKind, HostBuilder};
 use puna_provider_openai::PROVIDER;
 use puna_testkit::wire::{Subject, request, with_data};
 use puna_testkit::{StubUpstream, context};
@@ -9,11 +9,16 @@ use serde_json::json;
 const CHAT: &str = StubUpstream::CHAT_MODEL;
 
 async fn subject() -> Subject {
-    Subject::new(
+    Subject::with_host(
         PROVIDER,
         |url| json!({ "base_url": format!("{url}/v1"), "api_key": "sk-config" }),
+        inference_alone,
     )
     .await
+}
+
+fn inference_alone(_: &str, host: HostBuilder) -> HostBuilder {
+    host.apis([Api::Inference])
 }
 
 #[tokio::test]
@@ -77,7 +82,8 @@ async fn a_callers_key_goes_first() {
 #[tokio::test]
 async fn without_a_key_nobody_is_called() {
     // An empty variable is no key.
-    let subject = Subject::new(PROVIDER, |url| json!({ "url": format!("{url}/v1"), "api_token": "" })).await;
+    let config = |url: &str| json!({ "url": format!("{url}/v1"), "api_token": "" });
+    let subject = Subject::with_host(PROVIDER, config, inference_alone).await;
     let body = r#"{"model":"mine","messages":[{"role":"user","content":"hi"}]}"#;
     let error = subject
         .inference()
@@ -117,6 +123,11 @@ fn configurations_are_checked() {
     for (config, path) in [
         (json!({ "base_url": "api.openai.com" }), "base_url"),
         (json!({ "network": { "timeout": -1 } }), "network.timeout"),
+        (json!({ "storage_dir": "" }), "storage_dir"),
+        (
+            json!({ "metadata_store": { "table_name": "a b" } }),
+            "metadata_store.table_name",
+        ),
     ] {
         assert_eq!(PROVIDER.check(config).unwrap_err().path, path);
     }
