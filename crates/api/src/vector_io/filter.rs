@@ -1,7 +1,8 @@
 //! Which chunks a search may find.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::{AttributeValue, Attributes};
 use crate::{Error, Result};
@@ -22,57 +23,73 @@ pub enum Filter {
     /// The attribute equals the value.
     Eq {
         /// The attribute's name.
+        #[serde(deserialize_with = "key")]
         key: String,
         /// The value.
+        #[serde(deserialize_with = "value")]
         value: AttributeValue,
     },
     /// The attribute does not equal the value, or is missing.
     Ne {
         /// The attribute's name.
+        #[serde(deserialize_with = "key")]
         key: String,
         /// The value.
+        #[serde(deserialize_with = "value")]
         value: AttributeValue,
     },
     /// The attribute is greater than the number.
     Gt {
         /// The attribute's name.
+        #[serde(deserialize_with = "key")]
         key: String,
         /// The number.
+        #[serde(deserialize_with = "number")]
         value: f64,
     },
     /// The attribute is greater than the number or equals it.
     Gte {
         /// The attribute's name.
+        #[serde(deserialize_with = "key")]
         key: String,
         /// The number.
+        #[serde(deserialize_with = "number")]
         value: f64,
     },
     /// The attribute is less than the number.
     Lt {
         /// The attribute's name.
+        #[serde(deserialize_with = "key")]
         key: String,
         /// The number.
+        #[serde(deserialize_with = "number")]
         value: f64,
     },
     /// The attribute is less than the number or equals it.
     Lte {
         /// The attribute's name.
+        #[serde(deserialize_with = "key")]
         key: String,
         /// The number.
+        #[serde(deserialize_with = "number")]
         value: f64,
     },
     /// The attribute equals one of the values.
     In {
         /// The attribute's name.
+        #[serde(deserialize_with = "key")]
         key: String,
         /// The values.
+        #[serde(deserialize_with = "values")]
         value: Vec<AttributeValue>,
     },
     /// The attribute equals none of the values, or is missing.
     Nin {
         /// The attribute's name.
+        #[serde(deserialize_with = "key")]
         key: String,
         /// The values.
+        #[serde(deserialize_with = "values")]
         value: Vec<AttributeValue>,
     },
     /// Every one of the filters holds; so it does when there are none.
@@ -148,6 +165,36 @@ impl Filter {
     }
 }
 
+fn key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(key) => Ok(key),
+        other => Err(wrong("key", &other, "send the name of an attribute, a string")),
+    }
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let right = "`gt`, `gte`, `lt` and `lte` compare with a number: send one";
+    value.as_f64().ok_or_else(|| wrong("value", &value, right))
+}
+
+fn value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AttributeValue, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    AttributeValue::deserialize(&value).map_err(|_| wrong("value", &value, "send a string, a number or a boolean"))
+}
+
+fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AttributeValue>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let right = "`in` and `nin` compare with a list of strings, numbers and booleans: send one";
+    Vec::deserialize(&value).map_err(|_| wrong("value", &value, right))
+}
+
+/// The error of a condition whose member `name` is `value`, and what would be right.
+fn wrong<E: serde::de::Error>(name: &str, value: &Value, right: &str) -> E {
+    let shown: String = value.to_string().chars().take(100).collect();
+    E::custom(format!("the `{name}` of a condition is `{shown}`; {right}"))
+}
+
 fn check_key(key: &str, place: &str) -> Result<()> {
     if key.is_empty() {
         let message = "a condition needs the name of an attribute";
@@ -168,7 +215,7 @@ fn check_value(value: &AttributeValue, place: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -235,10 +282,25 @@ mod tests {
                 json!({"type": "like", "key": "a", "value": "b"}),
                 "unknown variant `like`, expected one of `eq`",
             ),
-            (json!({"type": "gt", "key": "a", "value": "b"}), "expected f64"),
+            (
+                json!({"type": "gt", "key": "a", "value": "b"}),
+                "the `value` of a condition is `\"b\"`; `gt`, `gte`, `lt` and `lte` compare with a number",
+            ),
             (
                 json!({"type": "eq", "key": "a", "value": [1]}),
-                "expected a string, a number or a boolean",
+                "the `value` of a condition is `[1]`; send a string, a number or a boolean",
+            ),
+            (
+                json!({"type": "in", "key": "a", "value": 1}),
+                "the `value` of a condition is `1`; `in` and `nin` compare with a list",
+            ),
+            (
+                json!({"type": "and", "filters": [{"type": "nin", "key": "a", "value": [null]}]}),
+                "the `value` of a condition is `[null]`; `in` and `nin`",
+            ),
+            (
+                json!({"type": "eq", "key": 5, "value": 1}),
+                "the `key` of a condition is `5`; send the name of an attribute",
             ),
             (
                 json!({"type": "eq", "key": "a", "value": 1, "boost": 2}),
