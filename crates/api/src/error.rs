@@ -31,6 +31,8 @@ pub enum ErrorKind {
     Configuration,
     /// A service that the answer depends on cannot be reached, or answered nonsense.
     Unavailable,
+    /// The server has no room left to keep something. What it keeps already can still be read and deleted.
+    StorageFull,
     /// The deadline passed before the answer was ready.
     Timeout,
     /// The caller, or a shutdown, ended the work.
@@ -102,6 +104,8 @@ impl Error {
         configuration => Configuration;
         /// See [`ErrorKind::Unavailable`].
         unavailable => Unavailable;
+        /// See [`ErrorKind::StorageFull`].
+        storage_full => StorageFull;
         /// See [`ErrorKind::Timeout`].
         timeout => Timeout;
         /// See [`ErrorKind::Cancelled`].
@@ -198,7 +202,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(
             self.0.kind,
-            ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Timeout
+            ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::StorageFull | ErrorKind::Timeout
         )
     }
 

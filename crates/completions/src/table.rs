@@ -65,6 +65,7 @@ impl CompletionTable {
 
     /// Adds records, all of them or none. One that is there already stays as it is: a commit may have been done whose acknowledgement was lost.
     pub(crate) async fn insert(&self, records: &[&Record]) -> Result<()> {
+        self.database.check_room().await?;
         let mut transaction = self.database.begin().await?;
         for record in records {
             let insert = self.table.sql(

@@ -208,7 +208,7 @@ struct StoredFailure {
 }
 
 /// The names of kinds of errors in the table. One that has none is `internal`.
-const KINDS: [(ErrorKind, &str); 13] = [
+const KINDS: [(ErrorKind, &str); 14] = [
     (ErrorKind::InvalidRequest, "invalid_request"),
     (ErrorKind::TooLarge, "too_large"),
     (ErrorKind::NotFound, "not_found"),
@@ -219,6 +219,7 @@ const KINDS: [(ErrorKind, &str); 13] = [
     (ErrorKind::Unsupported, "unsupported"),
     (ErrorKind::Configuration, "configuration"),
     (ErrorKind::Unavailable, "unavailable"),
+    (ErrorKind::StorageFull, "storage_full"),
     (ErrorKind::Timeout, "timeout"),
     (ErrorKind::Cancelled, "cancelled"),
     (ErrorKind::Internal, "internal"),

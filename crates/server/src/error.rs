@@ -70,6 +70,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
         ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Unavailable if error.upstream_status() == Some(503) => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Unavailable => StatusCode::BAD_GATEWAY,
+        ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::Cancelled => StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
         // `Configuration`, `Internal`, and whatever kind comes to be without a line here.
@@ -119,6 +120,7 @@ mod tests {
             (Error::unavailable("x").with_upstream_status(503), 503),
             (Error::unavailable("x").with_upstream_status(500), 502),
             (Error::timeout("x"), 504),
+            (Error::storage_full("x"), 507),
             (Error::invalid_request("x").with_upstream_status(422), 422),
             // An upstream's page that says 404 in HTML is nonsense from a service, not a missing resource.
             (Error::unavailable("x").with_upstream_status(404), 502),

@@ -73,6 +73,7 @@ impl VectorIo for SqliteVec {
         self.aside(move |store| {
             let index = store.index(&request.index_id)?;
             request.check(index.about())?;
+            store.check_room()?;
             index.upsert(&request.chunks)
         })
         .await

@@ -104,6 +104,11 @@ impl Store {
         }
     }
 
+    /// Whether there is room for chunks, and deletions after them.
+    pub(crate) fn check_room(&self) -> Result<()> {
+        puna_storage::check_room(&self.folder)
+    }
+
     /// Makes an index, which was checked.
     pub(crate) fn create(&self, index: &VectorIndex) -> Result<()> {
         let making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
@@ -113,8 +118,14 @@ impl Store {
         let tag = uuid::Uuid::new_v4().simple().to_string();
         let file = self.folder.join(format!("{}.{}.{KEPT}", index.index_id, &tag[..8]));
         let unfinished = file.with_extension(MAKING);
-        Database::make(&unfinished, index)?;
-        rename(&unfinished, &file)?;
+        if let Err(error) = Database::make(&unfinished, index).and_then(|()| rename(&unfinished, &file)) {
+            // On a full disk, what stays is missing elsewhere.
+            remove(&unfinished);
+            COMPANIONS
+                .iter()
+                .for_each(|companion| remove(&beside(&unfinished, companion)));
+            return Err(error);
+        }
         let entry = Arc::new(Entry {
             file,
             index: Mutex::default(),

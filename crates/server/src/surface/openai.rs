@@ -105,6 +105,7 @@ fn code(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Unsupported => Some("unsupported_parameter"),
         ErrorKind::PermissionDenied => Some("permission_denied"),
         ErrorKind::Unavailable => Some("upstream_unavailable"),
+        ErrorKind::StorageFull => Some("storage_full"),
         ErrorKind::Timeout => Some("timeout"),
         _ => None,
     }

@@ -15,11 +15,14 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use super::incoming::Incoming;
 use super::{Blob, BlobInfo, BlobKey, BlobPage, BlobStore};
+use crate::room;
 
 /// Where blobs are written before they are whole; no key starts with a dot.
 const INCOMING: &str = ".incoming";
 /// How much is read at once.
 const PIECE: usize = 256 << 10;
+/// How much is written between two looks at the room that is left.
+const LOOK: u64 = 1 << 20;
 
 /// Blobs as files in a folder, which may be shared by several processes of one machine.
 ///
@@ -40,6 +43,9 @@ impl LocalBlobs {
             remove_abandoned(&incoming)
         });
         opened.await.map_err(|error| {
+            if room::is_full(&error) {
+                return failed_to_write(error);
+            }
             Error::configuration(format!("failed to open the folder {}: {error}", store.root.display()))
                 .with_source(error)
         })?;
@@ -49,18 +55,31 @@ impl LocalBlobs {
     fn path(&self, key: &BlobKey) -> PathBuf {
         self.root.join(key.as_str())
     }
+
+    async fn check_room(&self) -> Result<()> {
+        let root = self.root.clone();
+        let checked = tokio::task::spawn_blocking(move || room::check_room(&root)).await;
+        checked.map_err(|error| failed_to_write(io::Error::other(error)))?
+    }
 }
 
 #[async_trait]
 impl BlobStore for LocalBlobs {
     async fn put(&self, key: &BlobKey, content: BoxStream<Result<Bytes>>, limit: u64) -> Result<BlobInfo> {
         let mut content = Incoming::new(content, limit);
+        self.check_room().await?;
         let folder = self.root.join(INCOMING);
         let (aside, file) = blocking(move || Aside::create(&folder))
             .await
             .map_err(failed_to_write)?;
         let mut file = tokio::fs::File::from_std(file);
+        let mut unchecked = 0;
         while let Some(piece) = content.next().await? {
+            unchecked += piece.len() as u64;
+            if unchecked > LOOK {
+                self.check_room().await?;
+                unchecked = 0;
+            }
             file.write_all(&piece).await.map_err(failed_to_write)?;
         }
         file.flush().await.map_err(failed_to_write)?;
@@ -247,9 +266,9 @@ fn not_there(key: &BlobKey) -> Error {
 }
 
 fn failed_to_write(error: io::Error) -> Error {
-    let failed = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::unavailable("the disk of the server is full"),
-        _ => Error::internal("failed to write a blob"),
+    let failed = match room::is_full(&error) {
+        true => room::full(),
+        false => Error::internal("failed to write a blob"),
     };
     failed.with_source(error)
 }

@@ -1,6 +1,7 @@
 //! A database, whichever it is.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use puna_api::Result;
@@ -9,6 +10,7 @@ use sqlx::{PgPool, SqlitePool};
 use super::error::from_sqlx;
 
 use super::{Row, Statement, Transaction, Value, postgres, sqlite};
+use crate::room::check_room;
 use crate::settings::Location;
 
 /// A database with tables. Cheap to clone. What it has acknowledged is on disk.
@@ -25,6 +27,8 @@ struct Fields {
     pools: Pools,
     /// For the log.
     place: String,
+    /// Where the file of SQLite is.
+    folder: Option<PathBuf>,
 }
 
 pub(crate) enum Pools {
@@ -49,7 +53,11 @@ impl Database {
             Location::Sqlite(path) => sqlite::open(path).await?,
             Location::Postgres(settings) => postgres::open(settings).await?,
         };
-        Ok(Self(Arc::new(Fields { pools, place })))
+        let folder = match location {
+            Location::Sqlite(path) => path.parent().map(Path::to_owned),
+            Location::Postgres(_) => None,
+        };
+        Ok(Self(Arc::new(Fields { pools, place, folder })))
     }
 
     /// Which SQL it speaks.
@@ -93,6 +101,16 @@ impl Database {
             Pools::Postgres(pool) => postgres::rows(pool, sql, values).await,
         };
         rows.map_err(|error| self.error(error))
+    }
+
+    /// Fails as [`StorageFull`](puna_api::ErrorKind::StorageFull) where there is no room for more than deletions and the database's own notes. Whoever
+    /// adds much asks this first. Of the room of a PostgreSQL nothing is known here.
+    pub async fn check_room(&self) -> Result<()> {
+        let Some(folder) = self.0.folder.clone() else {
+            return Ok(());
+        };
+        let checked = tokio::task::spawn_blocking(move || check_room(&folder)).await;
+        checked.map_err(|error| puna_api::Error::internal("a look at the disk failed").with_source(error))?
     }
 
     /// Begins a transaction: in SQLite as the one writer, in PostgreSQL at the level `READ COMMITTED`. Dropped, it changes nothing.

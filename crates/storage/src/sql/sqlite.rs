@@ -4,11 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use puna_api::{Error, Result};
-use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{Executor, SqlStr};
+use sqlx::sqlite::{
+    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Connection, Executor, SqlStr};
 
+use super::error::from_sqlx;
 use super::value::sqlite_arguments;
 use super::{Pools, Row, Value};
+use crate::room;
 
 /// How long a statement waits for another process's lock.
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
@@ -28,7 +32,10 @@ pub(super) async fn open(path: &Path) -> Result<Pools> {
         return Err(failed(&"it would be lost at the end; give a file (`db_path`)"));
     }
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| failed(&error).with_source(error))?;
+        std::fs::create_dir_all(folder).map_err(|error| match room::is_full(&error) {
+            true => room::full().with_source(error),
+            false => failed(&error).with_source(error),
+        })?;
     }
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -44,6 +51,7 @@ pub(super) async fn open(path: &Path) -> Result<Pools> {
             .idle_timeout(None)
             .max_lifetime(None)
             .acquire_timeout(POOL_PATIENCE)
+            .after_release(|connection, _| Box::pin(is_settled(connection)))
             .connect_with(options.clone())
             .await;
         match opened {
@@ -52,7 +60,14 @@ pub(super) async fn open(path: &Path) -> Result<Pools> {
                 tries += 1;
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            Err(error) => return Err(failed(&error).with_source(error)),
+            Err(error) => {
+                let reason = error.to_string();
+                let told = from_sqlx(error, &path.display().to_string());
+                return Err(match told.is_transient() {
+                    true => told,
+                    false => failed(&reason).with_source(told),
+                });
+            }
         }
     };
     let readers = SqlitePoolOptions::new()
@@ -61,6 +76,14 @@ pub(super) async fn open(path: &Path) -> Result<Pools> {
         .acquire_timeout(POOL_PATIENCE)
         .connect_lazy_with(options.pragma("query_only", "ON"));
     Ok(Pools::Sqlite { writer, readers })
+}
+
+/// Whether a connection that was given back is of further use. Where the disk is full or fails, SQLite takes a transaction back by itself; sqlx, whose
+/// own attempt at that then fails, goes on counting one that is no more, and lets no other begin.
+async fn is_settled(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    // What was asked for last, such as taking a dropped transaction back, is done when this is answered.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 fn is_busy(error: &sqlx::Error) -> bool {
@@ -91,6 +114,6 @@ pub(super) async fn execute<'e>(
 }
 
 /// Runs statements without parameters, one after the other.
-pub(super) async fn run(connection: &mut sqlx::SqliteConnection, sql: SqlStr) -> sqlx::Result<()> {
+pub(super) async fn run(connection: &mut SqliteConnection, sql: SqlStr) -> sqlx::Result<()> {
     sqlx::raw_sql(sql).execute(connection).await.map(drop)
 }

@@ -11,6 +11,7 @@ pub(crate) fn acts() -> Vec<(&'static str, Act<()>)> {
         what_is_acknowledged_is_on_the_disk,
         a_file_that_is_no_database_is_told,
         a_storage_opens_what_is_asked_for,
+        a_database_that_was_full_works_as_ever,
     ]
 }
 
@@ -91,4 +92,36 @@ async fn a_storage_opens_what_is_asked_for((): ()) {
         "{error}"
     );
     storage.close().await;
+}
+
+async fn a_database_that_was_full_works_as_ever((): ()) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(&Location::Sqlite(folder.path().join("a.db")))
+        .await
+        .unwrap();
+    database.write("CREATE TABLE t (a BLOB)", vec![]).await.unwrap();
+    let megabyte = || vec![vec![0_u8; 1 << 20].into()];
+    for _ in 0..2 {
+        // It holds for this connection alone, which is not used again.
+        let bound = database.write_returning("PRAGMA max_page_count = 20", vec![]).await;
+        assert_eq!(bound.unwrap().len(), 1);
+        let mut transaction = database.begin().await.unwrap();
+        transaction
+            .write("INSERT INTO t VALUES ($1)", vec![b"small".to_vec().into()])
+            .await
+            .unwrap();
+        let refused = transaction.write("INSERT INTO t VALUES ($1)", megabyte()).await;
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StorageFull, "{error:?}");
+        assert!(error.is_transient() && error.message().contains("full"), "{error}");
+    }
+    let mut transaction = database.begin().await.unwrap();
+    transaction
+        .write("INSERT INTO t VALUES ($1)", megabyte())
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    let rows = database.read("SELECT length(a) AS bytes FROM t", vec![]).await.unwrap();
+    let bytes: Vec<i64> = rows.iter().map(|row| row.get("bytes").unwrap()).collect();
+    assert_eq!(bytes, [1 << 20]);
 }

@@ -70,6 +70,7 @@ impl VectorStores {
         }
         check(&documents, place)?;
         self.used_store(store_id).await?;
+        self.tables().await?.database.check_room().await?;
         self.surroundings().file_processors()?;
         let batch_id = new_id("vsfb_");
         let mut transaction = self.jobs().begin().await?;
@@ -167,6 +168,7 @@ impl VectorStores {
     ) -> Result<()> {
         check(&documents, place)?;
         self.used_store(store_id).await?;
+        self.tables().await?.database.check_room().await?;
         self.check_readable(context, &documents, place).await?;
         let mut transaction = self.jobs().begin().await?;
         self.use_store(&mut transaction, store_id).await?;
