@@ -46,8 +46,9 @@ def install_python(requirements, folder):
 class Server:
     """A distribution that runs, on a free port."""
 
-    def __init__(self, distribution, home, environment=None, arguments=()):
-        command = [find_binary(distribution), "run", distribution / "config.yaml", "--port", "0", *arguments]
+    def __init__(self, distribution, home, environment=None, arguments=(), within=()):
+        """`within` is a command that becomes the server, such as one that changes what it sees first."""
+        command = [*within, find_binary(distribution), "run", distribution / "config.yaml", "--port", "0", *arguments]
         environment = os.environ | (environment or {}) | {"PUNA_HOME": str(home)}
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment)
         for line in self.process.stdout:
