@@ -80,7 +80,8 @@ def xlsx_bomb():
     workbook = f'<workbook xmlns="{SHEET}" xmlns:r="{OFFICE}"><sheets><sheet name="a" sheetId="1" r:id="r1"/></sheets></workbook>'
     sheet = f'<worksheet xmlns="{SHEET}"><sheetData><row r="1"><c r="A1" t="inlineStr"><is><t>|</t></is></c></row></sheetData></worksheet>'
     parts = {"xl/workbook.xml": (workbook, f"{KIND}.spreadsheetml.sheet.main+xml", "officeDocument")}
-    relations = f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="r1" Type="{OFFICE}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>'
+    relation = f'<Relationship Id="r1" Type="{OFFICE}/worksheet" Target="worksheets/sheet1.xml"/>'
+    relations = f'<Relationships xmlns="{PACKAGE}/relationships">{relation}</Relationships>'
     others = {
         "xl/_rels/workbook.xml.rels": (relations, None, None),
         "xl/worksheets/sheet1.xml": (sheet, f"{KIND}.spreadsheetml.worksheet+xml", None),

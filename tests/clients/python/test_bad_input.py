@@ -184,7 +184,7 @@ def test_an_upload_over_the_bound_is_cut(client, url, chunked):
 def test_a_file_that_unpacks_to_gigabytes_is_refused(client, url, make, bomb):
     content = bomb()
     assert len(content) < 4 * MEBIBYTE
-    name = bomb.__name__.replace("_bomb", "").join(("bomb.", ""))
+    name = f"bomb.{bomb.__name__.removesuffix('_bomb')}"
     store = make().id
     with Watch(url) as watch:
         refused = process(url, name, content)
