@@ -24,6 +24,7 @@ const STEPS: &[(&str, Run)] = &[
     ("clients", clients),
     ("live", live),
     ("postgres", postgres),
+    ("chroma", chroma),
     ("replicas", replicas),
     ("crash", crash),
     ("outside", outside),
@@ -294,6 +295,25 @@ fn postgres(suite: &Suite<'_>) -> Result<Option<String>> {
         suite.workspace.command("python3", arguments).run()?;
     }
     Ok(None)
+}
+
+/// The trials of every suite that are about Chroma, against a server that is started for them.
+fn chroma(suite: &Suite<'_>) -> Result<Option<String>> {
+    let own: [OsString; 4] = [
+        "tests/chroma/run.py".into(),
+        "--work".into(),
+        suite.workspace.target()?.join("chroma").into(),
+        "--".into(),
+    ];
+    // The packages of the other steps, so that nothing is compiled again.
+    let command = [
+        &["cargo", "test", "--quiet"],
+        suite.packages(),
+        &["--test", "conformance", "--", "chroma::"],
+    ]
+    .concat();
+    let arguments = own.into_iter().chain(command.into_iter().map(OsString::from));
+    done(suite.workspace.command("python3", arguments).run())
 }
 
 /// Servers of the distribution `postgres` that share a database and a bucket.
