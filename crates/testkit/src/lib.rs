@@ -7,6 +7,7 @@ pub mod fixtures;
 mod golden;
 mod host;
 mod live;
+mod measurements;
 #[cfg(feature = "s3")]
 mod s3;
 mod stub;
@@ -16,6 +17,7 @@ pub mod workers;
 pub use golden::redact;
 pub use host::{TestHost, context};
 pub use live::live_setting;
+pub use measurements::Measurements;
 #[cfg(feature = "s3")]
 pub use s3::S3Server;
 pub use stub::{
