@@ -26,6 +26,7 @@ use puna_storage::{Storage, Transaction};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use crate::meters::Meters;
 use crate::tables::{StoreRow, Tables};
 use crate::{Surroundings, VectorStoreSettings};
 
@@ -51,6 +52,7 @@ struct Fields {
     jobs: Jobs,
     surroundings: Arc<dyn Surroundings>,
     tables: OnceCell<Tables>,
+    meters: Meters,
 }
 
 /// The engine as its jobs see it: they are kept by the jobs, which the engine keeps.
@@ -72,6 +74,7 @@ impl VectorStores {
             jobs,
             surroundings,
             tables: OnceCell::new(),
+            meters: Meters::new(),
         }));
         let weak = WeakStores(Arc::downgrade(&this.0));
         let Fields { settings, jobs, .. } = &*this.0;
@@ -109,6 +112,10 @@ impl VectorStores {
 
     fn jobs(&self) -> &Jobs {
         &self.0.jobs
+    }
+
+    fn meters(&self) -> &Meters {
+        &self.0.meters
     }
 
     async fn tables(&self) -> Result<&Tables> {

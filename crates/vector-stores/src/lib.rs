@@ -11,6 +11,7 @@ mod file;
 mod file_removal;
 mod kept;
 mod kept_document;
+mod meters;
 mod page;
 mod raw;
 mod search;

@@ -7,6 +7,7 @@ mod decode;
 mod detect;
 mod document;
 mod error;
+mod meters;
 mod parse;
 mod provider;
 mod structure;

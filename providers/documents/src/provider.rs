@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,7 +19,8 @@ use crate::config::{DocumentsConfig, bounds};
 use crate::context::{DEFAULT_PROMPT, Writing, write};
 use crate::detect::ending_of;
 use crate::error::{of_worker, too_large};
-use crate::task::{Answer, Task, work};
+use crate::meters::Meters;
+use crate::task::{Answer, Task, Took, work};
 
 /// How long a media type may be that means anything.
 const LONGEST_MEDIA_TYPE: usize = 128;
@@ -30,6 +31,7 @@ pub struct Documents {
     workers: Arc<Program>,
     turns: Semaphore,
     inference: Arc<dyn Inference>,
+    meters: Meters,
 }
 
 impl Provider for Documents {
@@ -63,6 +65,7 @@ impl Provider for Documents {
             workers,
             turns: Semaphore::new(turns),
             inference: host.inference()?,
+            meters: Meters::new(),
         })))
     }
 }
@@ -87,7 +90,9 @@ impl FileProcessors for Documents {
             extract_metadata: self.config.extract_metadata,
             clean_text: self.config.clean_text,
         };
-        let Answer { mut processed, text } = self.read(context, &task, request.content).await?;
+        let Answer {
+            mut processed, text, ..
+        } = self.read(context, &task, request.content).await?;
         if let Some(writing) = writing {
             let document = text.unwrap_or_default();
             processed.chunks = write(&self.inference, context, &writing, &document, processed.chunks).await?;
@@ -139,11 +144,13 @@ impl Documents {
         let input = self.input(content)?;
         let task = serde_json::to_string(task)
             .map_err(|error| Error::internal("a worker's task has no JSON form").with_source(error))?;
+        let began = Instant::now();
         let _turn = self
             .turns
             .acquire()
             .await
             .map_err(|error| Error::internal("no worker can be waited for").with_source(error))?;
+        self.meters.wait.record(began.elapsed());
         let allowed = Duration::from_secs(self.config.timeout_seconds.get().into());
         let remaining = context.remaining();
         let bounds = self
@@ -155,6 +162,7 @@ impl Documents {
             input,
             bounds,
         };
+        let began = Instant::now();
         let answer = match self.workers.run(job).await {
             Ok(answer) => answer,
             Err(puna_worker::Failure::OutOfTime) if remaining.is_some_and(|remaining| remaining < allowed) => {
@@ -165,11 +173,21 @@ impl Documents {
             Err(failure) => return Err(of_worker(failure, &bounds)),
         };
         let answer = tokio::task::spawn_blocking(move || serde_json::from_slice(&answer)).await;
-        match answer {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(Error::internal("a worker's answer is none").with_source(error)),
-            Err(error) => Err(Error::internal("a worker's answer was not read").with_source(error)),
-        }
+        let answer: Answer = match answer {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(Error::internal("a worker's answer is none").with_source(error)),
+            Err(error) => return Err(Error::internal("a worker's answer was not read").with_source(error)),
+        };
+        self.measure(answer.took, began.elapsed());
+        Ok(answer)
+    }
+
+    /// Notes where a worker's time went.
+    fn measure(&self, took: Took, all: Duration) {
+        self.meters.parse.record(took.parse);
+        self.meters.chunk.record(took.chunk);
+        let rest = all.saturating_sub(took.parse).saturating_sub(took.chunk);
+        self.meters.hand_over.record(rest);
     }
 
     /// What a worker reads, if it is not too much.

@@ -1,6 +1,7 @@
 //! What a worker is told, and what it answers.
 
 use std::io::Read;
+use std::time::{Duration, Instant};
 
 use puna_api::{Error, ProcessedFile, Result};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,14 @@ pub(crate) struct Answer {
     pub(crate) processed: ProcessedFile,
     /// The whole text, where the task asks for it.
     pub(crate) text: Option<String>,
+    pub(crate) took: Took,
+}
+
+/// How long the worker was at what it does.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Took {
+    pub(crate) parse: Duration,
+    pub(crate) chunk: Duration,
 }
 
 /// Does the work of a worker.
@@ -44,7 +53,9 @@ pub(crate) fn work(task: &str, input: &mut dyn Read) -> Result<Vec<u8>> {
 
 fn answer(task: &Task, bytes: &[u8]) -> Result<Answer> {
     let hint = Hint::new(task.ending.as_deref(), task.media_type.as_deref());
+    let began = Instant::now();
     let mut document = parse::parse(bytes, &hint, task.clean_text)?;
+    let parse = began.elapsed();
     if !task.extract_metadata {
         document.title = None;
         document.author = None;
@@ -63,10 +74,13 @@ fn answer(task: &Task, bytes: &[u8]) -> Result<Answer> {
             Some(document.text.clone())
         }
     };
-    Ok(Answer {
-        processed: document.process(task.bounds),
-        text,
-    })
+    let began = Instant::now();
+    let processed = document.process(task.bounds);
+    let took = Took {
+        parse,
+        chunk: began.elapsed(),
+    };
+    Ok(Answer { processed, text, took })
 }
 
 fn internal(error: serde_json::Error) -> Error {

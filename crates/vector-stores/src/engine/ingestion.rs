@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::trim::trim;
 use super::{VectorStores, WeakStores, attributes, job_context, removal};
+use crate::meters::{Running, timed};
 use crate::tables::{FileRow, StoreRow, StoreState};
 use crate::{LastError, LastErrorCode, StoreFileStatus, embedding, kept};
 
@@ -70,10 +71,18 @@ impl JobHandler for Ingestion {
     async fn run(&self, job: &RunningJob) -> Result<Value> {
         let stores = self.0.get()?;
         let Payload { attachment } = job.payload()?;
-        let Some(outcome) = stores.ingest(job, &attachment).await? else {
-            return Ok(Value::Null);
-        };
-        payload(&outcome)
+        let meters = stores.meters();
+        let _running = Running::new(&meters.running);
+        match stores.ingest(job, &attachment).await {
+            Ok(Some(outcome)) => payload(&outcome),
+            Ok(None) => Ok(Value::Null),
+            Err(error) => {
+                if error.kind() != ErrorKind::Cancelled {
+                    meters.failures.increment(1);
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn ended(&self, job: &Job, transaction: &mut Transaction) -> Result<()> {
@@ -126,8 +135,9 @@ impl VectorStores {
         };
         let context = job_context(job.id());
         let provider = self.provider(&store)?;
-        let processed = tokio::select! {
-            processed = self.read(&context, &file) => processed?,
+        let meters = self.meters();
+        let (processed, bytes) = tokio::select! {
+            read = timed(&meters.read, self.read(&context, &file)) => read?,
             () = job.cancelled() => return Err(cancelled()),
         };
         let chunks: Vec<Chunk> = processed
@@ -149,13 +159,16 @@ impl VectorStores {
                     () = job.cancelled() => return Err(cancelled()),
                 };
                 let Some(some) = next.transpose()? else { break };
-                done += some.len();
+                let number = some.len();
+                done += number;
                 // Not dropped half way: what is written after the removal of the rest would stay.
                 let upsert = UpsertChunks {
                     index_id: store.id.clone(),
                     chunks: some,
                 };
-                provider.upsert_chunks(&context, upsert).await.map_err(of_server)?;
+                let stored = timed(&meters.store, provider.upsert_chunks(&context, upsert)).await;
+                stored.map_err(of_server)?;
+                meters.chunks.increment(number as u64);
                 job.save(&Checkpoint { chunks: total, done }).await?;
                 job.progress(done as u64, Some(total as u64));
                 if self.waiting(attachment).await?.is_none() {
@@ -170,6 +183,8 @@ impl VectorStores {
             let trimmed = trim(&*provider, &context, &store.id, &document_id, last).await;
             trimmed.map_err(of_server)?;
         }
+        meters.files.increment(1);
+        meters.bytes.increment(bytes);
         let usage = |chunk: &Chunk| kept::usage_of(&chunk.text, store.embedding_dimension);
         Ok(Some(Outcome {
             usage_bytes: chunks.iter().map(usage).sum(),
@@ -189,12 +204,14 @@ impl VectorStores {
         Ok(store.map(|store| (store, file)))
     }
 
-    /// Reads the file and cuts it.
-    async fn read(&self, context: &RequestContext, file: &FileRow) -> Result<ProcessedFile> {
+    /// Reads the file and cuts it. Answers how many bytes it has, too.
+    async fn read(&self, context: &RequestContext, file: &FileRow) -> Result<(ProcessedFile, u64)> {
         let processors = self.surroundings().file_processors().map_err(of_server)?;
         if let Some(document) = self.tables().await?.document_of(&file.attachment).await? {
+            let bytes = document.content.len() as u64;
             let request = document.to_process(file.chunking.clone());
-            return processors.process_file(context, request).await.map_err(of_file_itself);
+            let processed = processors.process_file(context, request).await;
+            return Ok((processed.map_err(of_file_itself)?, bytes));
         }
         let files = self.surroundings().files().map_err(of_server)?;
         let content = files
@@ -207,12 +224,14 @@ impl VectorStores {
                 }
                 _ => of_server(error),
             })?;
+        let bytes = content.range.end - content.range.start;
         let request = ProcessFile {
             name: Some(file.filename.clone()),
             chunking: Some(file.chunking.clone()),
             ..ProcessFile::new(FileSource::Stream(content.content))
         };
-        processors.process_file(context, request).await.map_err(of_file_itself)
+        let processed = processors.process_file(context, request).await;
+        Ok((processed.map_err(of_file_itself)?, bytes))
     }
 
     /// The chunks with their vectors, in batches, in their order.
@@ -235,7 +254,7 @@ impl VectorStores {
                         store.embedding_dimension,
                         &texts,
                     );
-                    let vectors = vectors.await.map_err(of_server)?;
+                    let vectors = timed(&self.meters().embed, vectors).await.map_err(of_server)?;
                     let chunks = chunks.get(range).unwrap_or_default().iter().zip(vectors);
                     Ok(chunks
                         .map(|(chunk, vector)| Chunk {

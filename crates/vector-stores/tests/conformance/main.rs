@@ -11,6 +11,7 @@ mod faults;
 mod files;
 mod index;
 mod kept_documents;
+mod meters;
 mod model;
 mod reader;
 mod search;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         chunks::acts(),
         documents::acts(),
         kept_documents::acts(),
+        meters::acts(),
         crash::acts(),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials(acts.concat())).exit_code()

@@ -9,6 +9,7 @@
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
 mod hostile;
+mod meters;
 mod reader;
 mod sound;
 
@@ -24,6 +25,7 @@ puna_testkit::worker_tests!(
         sound::texts_in_other_encodings_are_read,
         sound::chunks_of_a_pdf_know_their_pages_and_headings,
         sound::what_the_configuration_says_is_what_auto_does,
+        meters::the_stages_of_reading_are_measured,
         hostile::a_password_is_asked_for_by_name,
         hostile::a_package_that_unpacks_without_end_is_refused,
         hostile::a_package_that_is_only_large_is_refused_by_memory,
