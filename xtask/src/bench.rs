@@ -17,7 +17,7 @@ const PEERS: &[&str] = &[
     "sqlite-vec==0.1.9",
 ];
 
-/// `gateway`, `engine` and `vectors` measure release builds, made now, unless another server or program is named.
+/// `gateway`, `engine`, `rag` and `vectors` measure release builds, made now, unless another server or program is named.
 pub(crate) fn run(workspace: &Workspace, mut arguments: Vec<String>) -> Result {
     if arguments.first().is_some_and(|it| it == "vectors") {
         return vectors(workspace, arguments.split_off(1));
@@ -29,6 +29,7 @@ pub(crate) fn run(workspace: &Workspace, mut arguments: Vec<String>) -> Result {
                 arguments.extend(option("--server", &release(workspace, "remote", &[])?)?);
             }
             Some("engine") => engine(workspace, &mut arguments)?,
+            Some("rag") => rag(workspace, &mut arguments)?,
             _ => {}
         }
     }
@@ -62,6 +63,17 @@ fn engine(workspace: &Workspace, arguments: &mut Vec<String>) -> Result {
     }
     if !has(arguments, "--models") {
         arguments.extend(option("--models", &workspace.target()?.join("bench-models"))?);
+    }
+    Ok(())
+}
+
+fn rag(workspace: &Workspace, arguments: &mut Vec<String>) -> Result {
+    if !has(arguments, "--server") {
+        arguments.extend(option("--server", &release(workspace, "starter", &[])?)?);
+    }
+    if !has(arguments, "--config") {
+        let config = workspace.path("distributions/starter/benchmark-rag.yaml");
+        arguments.extend(option("--config", &config)?);
     }
     Ok(())
 }

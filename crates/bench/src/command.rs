@@ -10,11 +10,12 @@ use crate::engine::{self, EngineOptions};
 use crate::error::Result;
 use crate::gateway::{self, GatewayOptions};
 use crate::load_command::{self, LoadOptions};
+use crate::rag::{self, RagOptions};
 use crate::random_model::{self, RandomModelOptions};
 use crate::report;
 use crate::rig::{Rig, RigSettings};
 
-/// Measures what the server adds to a request, next to what nginx adds, and what it takes from the engine in it.
+/// Measures what the server adds to a request, next to what nginx adds, what it takes from the engine in it, and how it retrieves.
 #[derive(Debug, Parser)]
 #[command(name = "puna-bench", version)]
 struct Arguments {
@@ -28,6 +29,8 @@ enum Command {
     Gateway(Box<GatewayOptions>),
     /// Compare the engine in a server with the engine alone
     Engine(Box<EngineOptions>),
+    /// Measure how fast files are ingested, and how well searches find what is in them
+    Rag(RagOptions),
     /// Write a model of a size, with weights that mean nothing
     RandomModel(RandomModelOptions),
     /// Send chat completions to a server and say how it answers
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Gateway(options) => gateway::run(&options),
         Command::Engine(options) => engine::run(&options),
+        Command::Rag(options) => rag::run(&options),
         Command::RandomModel(options) => random_model::run(&options),
         Command::Load(options) => load_command::run(&options),
         Command::Mock(options) => mock(&options),

@@ -1,5 +1,5 @@
-//! Puna's benchmarks: how much a gateway adds to a request, next to what nginx adds in the same run, and how much it
-//! takes from the engine in it.
+//! Puna's benchmarks: how much a gateway adds to a request, next to what nginx adds in the same run, how much it
+//! takes from the engine in it, and how fast and how well it retrieves.
 //!
 //! A mock upstream and the load that is sent to it share one thread and one core ([`Rig`]), so that a request which
 //! goes directly from the one to the other costs a few system calls and no change of thread. The server under test has
@@ -8,6 +8,7 @@
 
 mod affinity;
 mod answers;
+mod client;
 pub mod command;
 pub mod engine;
 mod error;
@@ -23,6 +24,8 @@ mod nginx;
 mod pass_through;
 mod ports;
 mod process;
+mod prometheus;
+pub mod rag;
 mod random_model;
 mod report;
 mod request;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::error::{Context as _, Error, Result};
 use crate::event_stream::EventReader;
 use crate::http1::{Decoder, Message};
+use crate::prometheus::Scrape;
 
 /// How long a stream may keep silent.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -77,39 +78,8 @@ pub(crate) fn hang_up(address: SocketAddr, body: &Value, after: usize) -> Result
 
 /// How many tokens the engine has made, as the server's metrics tell.
 pub(crate) fn generated_tokens(address: SocketAddr) -> Result<u64> {
-    const METRIC: &str = "puna_engine_generated_tokens_total";
-    let mut stream = Stream::connect(address)?;
-    let request = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\n\r\n");
-    stream
-        .socket
-        .write_all(request.as_bytes())
-        .while_trying(|| "ask for /metrics".into())?;
-    let mut text = Vec::new();
-    let mut buffer = [0; 64 * 1024];
-    loop {
-        let read = stream
-            .socket
-            .read(&mut buffer)
-            .while_trying(|| "read /metrics".into())?;
-        if read == 0 {
-            return Err(Error::new("the connection ended within /metrics"));
-        }
-        let ended = stream
-            .decoder
-            .feed(&buffer[..read], &mut |piece| text.extend_from_slice(piece))?;
-        if ended.is_some() {
-            break;
-        }
-    }
-    let text = String::from_utf8_lossy(&text);
-    let values = text.lines().filter(|line| line.starts_with(METRIC));
-    let values: Vec<f64> = values
-        .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
-        .collect();
-    if values.is_empty() {
-        return Err(Error::new(format!("/metrics does not tell {METRIC}")));
-    }
-    Ok(values.iter().sum::<f64>() as u64)
+    let made = Scrape::of(address)?.total("puna_engine_generated_tokens_total")?;
+    Ok(made as u64)
 }
 
 struct Stream {
