@@ -76,7 +76,11 @@ impl Refusal {
             StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => {
                 Error::timeout("the Chroma server took too long")
             }
-            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT if is_chromas => {
+            // Before 1.5 it knows no lists in metadata.
+            StatusCode::UNPROCESSABLE_ENTITY if is_chromas => Error::invalid_request(format!(
+                "the Chroma server does not understand the request, as one before version 1.5 would not: {message}"
+            )),
+            StatusCode::BAD_REQUEST | StatusCode::CONFLICT if is_chromas => {
                 Error::invalid_request(format!("the Chroma server refuses the request: {message}"))
             }
             StatusCode::PAYLOAD_TOO_LARGE => {

@@ -38,7 +38,11 @@ async fn refusals_mean_what_they_should() {
             ErrorKind::InvalidRequest,
             dimension,
         ),
-        (refusal(422, "ChromaError", "bad"), ErrorKind::InvalidRequest, "bad"),
+        (
+            refusal(422, "ChromaError", "bad"),
+            ErrorKind::InvalidRequest,
+            "1.5 would not: bad",
+        ),
         (
             refusal(429, "RateLimitError", "slow down"),
             ErrorKind::RateLimited,
