@@ -2,11 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use puna_testkit::Measurements;
+use puna_testkit::databases::{Act, Place};
+use puna_testkit::{Measurements, acts};
 
-use crate::place::Place;
 use crate::server::Server;
-use crate::{Act, acts};
 
 pub(crate) fn acts() -> Vec<(&'static str, Act)> {
     acts![the_stages_of_an_ingestion_are_measured, a_failed_attempt_is_counted]
