@@ -12,7 +12,7 @@
 //!
 //! async fn a_table_is_made(place: Place) {
 //!     let storage = place.storage();
-//!     assert!(storage.sql(&place.table("things")).await.is_ok());
+//!     assert!(storage.sql(&place.table("things"), "things").await.is_ok());
 //! }
 //!
 //! fn main() {
