@@ -46,7 +46,7 @@ def main():
             wait_for_model(url, f"vllm/{MODEL}")
             wait_for_model(url, f"llama-cpp-server/{MODEL}")
             binary = find_binary(distribution)
-            environment = os.environ | environment | {"PUNA_URL": url, "PUNA_BINARY": str(binary), "EMBEDDING_MODEL": f"vllm/{MODEL}"}
+            environment = os.environ | environment | {"PUNA_URL": url, "PUNA_BINARY": str(binary), "PUNA_EMBEDDING_MODEL": f"vllm/{MODEL}"}
             run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", HERE / "python"], env=environment)
             run(["node", "--test"], cwd=node, env=environment)
 

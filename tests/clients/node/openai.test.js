@@ -31,7 +31,7 @@ test("a stream joined is the whole", async () => {
 });
 
 test("embeddings", async () => {
-  const answer = await client.embeddings.create({ model: process.env.EMBEDDING_MODEL, input: ["one", "two"] });
+  const answer = await client.embeddings.create({ model: process.env.PUNA_EMBEDDING_MODEL, input: ["one", "two"] });
   assert.equal(answer.data.length, 2);
   assert.ok(answer.data[0].embedding.length > 0);
 });

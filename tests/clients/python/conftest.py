@@ -45,4 +45,4 @@ def chat_model(request, client):
 
 @pytest.fixture(scope="session")
 def embedding_model(client):
-    return os.environ["EMBEDDING_MODEL"]
+    return os.environ["PUNA_EMBEDDING_MODEL"]
