@@ -226,7 +226,7 @@ async fn completions_embeddings_models_and_the_rest_answer() {
         ("GET", "/health", 200),
         ("GET", "/version", 200),
         ("GET", CHAT, 405),
-        ("GET", "/v1/files", 404),
+        ("GET", "/v1/nothing", 404),
     ] {
         assert_eq!(
             ask(&upstream, method, path, &json!(null)).await.unwrap().status,
