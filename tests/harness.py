@@ -10,7 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
-OLDEST = (3, 12)
+# What the newest client libraries run on.
+CLIENT_VERSIONS = ["3.12", "3.13", "3.14"]
 
 
 def run(command, **options):
@@ -18,28 +19,34 @@ def run(command, **options):
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, **options)
 
 
-def find_python():
-    """A Python that the newest clients run on."""
-    versions = Path.home() / ".pyenv" / "versions"
-    candidates = [sys.executable, "python3.13", "python3.12", *sorted(map(str, versions.glob("3.1[2-9]*/bin/python3")))]
-    for candidate in candidates:
-        path = shutil.which(candidate)
-        if path is None:
-            continue
-        asked = subprocess.run([path, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True)
-        if asked.returncode == 0 and tuple(map(int, asked.stdout.split())) >= OLDEST:
-            return path
-    raise SystemExit(f"no Python {OLDEST[0]}.{OLDEST[1]} or newer found; the client libraries need one")
+def find_python(versions):
+    """A Python of one of these versions, sooner the one that is named sooner; from the path, or of pyenv."""
+    pyenv = Path.home() / ".pyenv" / "versions"
+    for version in versions:
+        for candidate in [f"python{version}", *sorted(map(str, pyenv.glob(f"{version}.*/bin/python3")))]:
+            path = shutil.which(candidate)
+            if path and subprocess.run([path, "-c", ""], stderr=subprocess.DEVNULL).returncode == 0:
+                return path
+    raise SystemExit(f"no Python of {', '.join(versions)} found")
 
 
 def install_python(requirements, folder):
     """A Python with these packages, kept in the folder between runs."""
+    return make_environment(folder, CLIENT_VERSIONS, requirements.read_text(), ["-r", requirements])
+
+
+def install_package(package, folder, versions):
+    """A Python with this package, and with none of those that it asks for; kept in the folder between runs."""
+    return make_environment(folder, versions, package, ["--no-deps", package])
+
+
+def make_environment(folder, versions, holds, install):
     stamp = folder / "installed.txt"
     python = folder / "bin" / "python"
-    if not (stamp.exists() and stamp.read_text() == requirements.read_text()):
-        run([find_python(), "-m", "venv", "--clear", folder])
-        run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements])
-        stamp.write_text(requirements.read_text())
+    if not (stamp.exists() and stamp.read_text() == holds):
+        run([find_python(versions), "-m", "venv", "--clear", folder])
+        run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *install])
+        stamp.write_text(holds)
     return python
 
 

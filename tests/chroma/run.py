@@ -4,14 +4,17 @@
 import argparse
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from harness import install_package  # noqa: E402
 
 # The package carries the server as one native module, which needs none of the packages that Chroma's Python client needs.
 PACKAGE = "chromadb==1.5.9"
@@ -27,32 +30,10 @@ def main():
     arguments.add_argument("--work", type=Path, required=True, help="a folder for the installed package, kept between runs")
     arguments.add_argument("command", nargs="+", help="what to run beside the server")
     arguments = arguments.parse_args()
-    with server(install(arguments.work.resolve())) as url:
+    with server(install_package(PACKAGE, arguments.work.resolve() / "environment", VERSIONS)) as url:
         print("+", *arguments.command, flush=True)
         environment = os.environ | {"CHROMA_URL": url}
         raise SystemExit(subprocess.run(arguments.command, stdin=subprocess.DEVNULL, env=environment).returncode)
-
-
-def find_python():
-    versions = Path.home() / ".pyenv" / "versions"
-    for version in VERSIONS:
-        for candidate in [f"python{version}", *sorted(map(str, versions.glob(f"{version}.*/bin/python3")))]:
-            path = shutil.which(candidate)
-            if path and subprocess.run([path, "-c", ""], stderr=subprocess.DEVNULL).returncode == 0:
-                return path
-    raise SystemExit(f"no Python of {', '.join(VERSIONS)} found; Chroma is packaged for these")
-
-
-def install(work):
-    """The Python that has the server."""
-    folder, stamp = work / "environment", work / "environment.txt"
-    python = folder / "bin" / "python"
-    if not (stamp.exists() and stamp.read_text() == PACKAGE):
-        subprocess.run([find_python(), "-m", "venv", "--clear", folder], check=True)
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--no-deps", PACKAGE], check=True)
-        stamp.write_text(PACKAGE)
-    return python
 
 
 @contextlib.contextmanager

@@ -12,6 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from harness import install_package  # noqa: E402
+
 # By version of PostgreSQL: the package that carries it, and where in it. The first has pgvector 0.6, the second 0.8.
 PACKAGES = {
     "16": ("pgserver==0.1.4", "pgserver/pginstall"),
@@ -33,25 +36,10 @@ def main():
         raise SystemExit(subprocess.run(arguments.command, stdin=subprocess.DEVNULL, env=environment).returncode)
 
 
-def find_python():
-    versions = Path.home() / ".pyenv" / "versions"
-    for version in VERSIONS:
-        for candidate in [f"python{version}", *sorted(map(str, versions.glob(f"{version}.*/bin/python3")))]:
-            path = shutil.which(candidate)
-            if path and subprocess.run([path, "-c", ""], stderr=subprocess.DEVNULL).returncode == 0:
-                return path
-    raise SystemExit(f"no Python of {', '.join(VERSIONS)} found; PostgreSQL is packaged for these")
-
-
 def install(work, package, place):
     """The folder of the server's programs."""
-    name = package.partition("=")[0]
-    folder, stamp = work / name, work / f"{name}.txt"
-    if not (stamp.exists() and stamp.read_text() == package):
-        subprocess.run([find_python(), "-m", "venv", "--clear", folder], check=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--no-deps", package], check=True)
-        stamp.write_text(package)
+    folder = work / package.partition("=")[0]
+    install_package(package, folder, VERSIONS)
     return next(folder.glob(f"lib/python*/site-packages/{place}"))
 
 
