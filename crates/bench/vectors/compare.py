@@ -28,6 +28,7 @@ def main():
     parser.add_argument("--dimension", type=int, default=384)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--limit", type=int, default=10)
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="whom to compare with; all unless told")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     options = parser.parse_args()
 
@@ -40,11 +41,8 @@ def main():
     truth = {case: exact(vectors, queries, below, options.limit) for case, below in CASES.items()}
 
     figures = {"puna": puna(options)}
-    figures["FAISS flat"] = with_faiss(faiss.IndexFlatIP(options.dimension), vectors, queries, options)
-    graph = faiss.IndexHNSWFlat(options.dimension, 32, faiss.METRIC_INNER_PRODUCT)
-    graph.hnsw.efConstruction, graph.hnsw.efSearch = 100, 64
-    figures["FAISS HNSW"] = with_faiss(graph, vectors, queries, options)
-    figures["sqlite-vec"] = with_sqlite_vec(vectors, queries, options)
+    for peer in options.peers:
+        figures[peer] = PEERS[peer](vectors, queries, options)
     show(figures, truth, options)
     if options.json:
         options.json.write_text(json.dumps(figures))
@@ -57,9 +55,12 @@ def clustered(options):
     centers /= np.linalg.norm(centers, axis=1, keepdims=True)
 
     def near(number):
-        noise = random.standard_normal((number, options.dimension), dtype=np.float32) / np.sqrt(options.dimension)
-        rows = centers[random.integers(0, count, number)] + 0.8 * noise
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype("<f4")
+        # In place: a million vectors are gigabytes.
+        rows = random.standard_normal((number, options.dimension), dtype=np.float32)
+        rows *= np.float32(0.8 / np.sqrt(options.dimension))
+        rows += centers[random.integers(0, count, number)]
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows.astype("<f4", copy=False)
 
     return near(options.vectors), near(options.queries)
 
@@ -75,6 +76,16 @@ def puna(options):
     command = [options.program, options.work, folder, options.vectors, options.dimension, options.limit]
     answer = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True)
     return json.loads(answer.stdout)
+
+
+def with_faiss_flat(vectors, queries, options):
+    return with_faiss(faiss.IndexFlatIP(options.dimension), vectors, queries, options)
+
+
+def with_faiss_hnsw(vectors, queries, options):
+    graph = faiss.IndexHNSWFlat(options.dimension, 32, faiss.METRIC_INNER_PRODUCT)
+    graph.hnsw.efConstruction, graph.hnsw.efSearch = 100, 64
+    return with_faiss(graph, vectors, queries, options)
 
 
 def with_faiss(index, vectors, queries, options):
@@ -132,6 +143,9 @@ def timed(search, queries):
         found.append(search(query))
         times.append((time.perf_counter() - start) * 1e6)
     return {"found": found, "us": times}
+
+
+PEERS = {"FAISS flat": with_faiss_flat, "FAISS HNSW": with_faiss_hnsw, "sqlite-vec": with_sqlite_vec}
 
 
 def show(figures, truth, options):
