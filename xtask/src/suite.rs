@@ -279,7 +279,16 @@ fn postgres(suite: &Suite<'_>) -> Result<Option<String>> {
     let command = [
         &["cargo", "test", "--quiet"],
         suite.packages(),
-        &["--test", "conformance", "--test", "connection", "--", "postgres::"],
+        &[
+            "--test",
+            "conformance",
+            "--test",
+            "files_conformance",
+            "--test",
+            "connection",
+            "--",
+            "postgres::",
+        ],
     ]
     .concat();
     for version in ["16", "18"] {

@@ -24,7 +24,7 @@
 mod place;
 mod tasks;
 
-pub use place::Place;
+pub use place::{Place, postgres_storage, table_of};
 pub use tasks::TrialTasks;
 
 use futures::future::LocalBoxFuture;

@@ -1,4 +1,5 @@
-//! The conformance suite of files: before a stub that gives back the bytes of few purposes, as OpenAI does, and before ones that give back all.
+//! The conformance suite of files: before a stub that gives back the bytes of few purposes, as OpenAI does, and before ones that give back all. What is
+//! known of them is in SQLite, and where `PUNA_TEST_POSTGRES` names a server, in PostgreSQL.
 
 #![expect(clippy::unwrap_used, reason = "without an upstream there is nothing to try")]
 
@@ -10,7 +11,8 @@ use puna_api::Api;
 use puna_provider_openai::PROVIDER;
 use puna_storage::Storage;
 use puna_testkit::conformance::{self, FilesTarget};
-use puna_testkit::{StubFiles, StubSettings, StubUpstream};
+use puna_testkit::databases::{postgres_storage, table_of};
+use puna_testkit::{StubFiles, StubSettings, StubUpstream, live_setting};
 use serde_json::{Value, json};
 
 const KEY: &str = "sk-conformance";
@@ -37,20 +39,29 @@ fn main() -> ExitCode {
             config
         }
     };
-    let (url, brief_url) = (openai.url(), brief.url());
-    let targets = [
-        FilesTarget::new("openai", PROVIDER, move |folder| config(&url, folder))
-            .expiring(move |folder| config(&brief_url, folder)),
-        FilesTarget::new("without_copies", PROVIDER, without_copies(generous.url())),
-        FilesTarget::new("with_ranges", PROVIDER, without_copies(ranged.url())),
-    ];
-    let targets = targets.map(|target| {
-        target.host(|host, folder| {
-            let storage = Arc::new(Storage::in_folder(folder));
-            host.apis([Api::Files]).resource(storage)
-        })
-    });
-    conformance::files(&targets)
+    let target = |place| {
+        let (url, brief_url) = (openai.url(), brief.url());
+        FilesTarget::new(place, PROVIDER, move |folder| config(&url, folder))
+            .expiring(move |folder| config(&brief_url, folder))
+    };
+    let in_folder = |target: FilesTarget| {
+        target.host(|host, folder| host.apis([Api::Files]).resource(Arc::new(Storage::in_folder(folder))))
+    };
+    let postgres = match live_setting("PUNA_TEST_POSTGRES") {
+        Some(database) => target("postgres")
+            .host(move |host, _| host.apis([Api::Files]).resource(Arc::new(postgres_storage(&database)))),
+        None => target("postgres").not_run("`PUNA_TEST_POSTGRES` names no server"),
+    };
+    conformance::files(&[
+        in_folder(target("openai")),
+        in_folder(FilesTarget::new(
+            "without_copies",
+            PROVIDER,
+            without_copies(generous.url()),
+        )),
+        in_folder(FilesTarget::new("with_ranges", PROVIDER, without_copies(ranged.url()))),
+        postgres,
+    ])
 }
 
 fn stub(files: StubFiles) -> StubUpstream {
@@ -63,5 +74,5 @@ fn stub(files: StubFiles) -> StubUpstream {
 }
 
 fn config(url: &str, folder: &Path) -> Value {
-    json!({ "base_url": format!("{url}/v1"), "api_key": KEY, "storage_dir": folder.join("files") })
+    json!({ "base_url": format!("{url}/v1"), "api_key": KEY, "storage_dir": folder.join("files"), "metadata_store": { "table_name": table_of(folder) } })
 }

@@ -90,25 +90,13 @@ impl Place {
     pub fn location(&self) -> Location {
         match &self.url {
             None => Location::Sqlite(self.file()),
-            Some(url) => Location::Postgres(Box::new(PostgresSettings {
-                connection_string: Some(Secret::new(url.clone())),
-                max_connections: 6,
-                ..PostgresSettings::default()
-            })),
+            Some(url) => postgres(url),
         }
     }
 
     /// Backends of which the database is the only one, opened anew.
     pub fn storage(&self) -> Storage {
-        let backend = BackendSettings {
-            location: self.location(),
-            table: None,
-            namespace: None,
-        };
-        Storage::new(StorageSettings {
-            kv: [].into(),
-            sql: [("sql_default".to_owned(), backend)].into(),
-        })
+        storage(self.location())
     }
 
     /// The name of a table, which is this trial's own.
@@ -123,4 +111,35 @@ impl Place {
             table_name: Some(format!("{}_{name}", self.prefix)),
         }
     }
+}
+
+/// Backends of which a PostgreSQL is the only one, opened anew.
+pub fn postgres_storage(url: &str) -> Storage {
+    storage(postgres(url))
+}
+
+/// The name of a table that no other trial uses, for a trial that has the folder to itself.
+pub fn table_of(folder: &Path) -> String {
+    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    format!("t_{}", name.trim_start_matches('.').to_lowercase())
+}
+
+fn postgres(url: &str) -> Location {
+    Location::Postgres(Box::new(PostgresSettings {
+        connection_string: Some(Secret::new(url.to_owned())),
+        max_connections: 6,
+        ..PostgresSettings::default()
+    }))
+}
+
+fn storage(location: Location) -> Storage {
+    let backend = BackendSettings {
+        location,
+        table: None,
+        namespace: None,
+    };
+    Storage::new(StorageSettings {
+        kv: [].into(),
+        sql: [("sql_default".to_owned(), backend)].into(),
+    })
 }
