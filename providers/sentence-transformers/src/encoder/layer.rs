@@ -84,7 +84,8 @@ impl Attention {
                 scores = scores.broadcast_add(&bias.narrow(2, first, count)?)?;
             }
             if let Some(mask) = mask {
-                scores = scores.broadcast_add(mask)?;
+                // Row by row on a processor, where candle would add numbers that repeat in the middle one by one.
+                scores = (&scores + mask.broadcast_as(scores.shape())?.contiguous()?)?;
             }
             attended.push(ops::softmax_last_dim(&scores)?.matmul(&values)?);
         }
