@@ -2,14 +2,15 @@
 //! that texts share, which is what tests of search need.
 //!
 //! Each word, or piece of one, has a direction of its own. Words that say little, marks and punctuation point into a few dimensions
-//! that the last layer leaves out. The layers between add a little of what they see, so that they cannot be skipped.
+//! that the last layer leaves out, and the further pieces of a word point there half. The layers between add a little of what they
+//! see, so that they cannot be skipped.
 
 use std::path::Path;
 
 use crate::error::Error;
 use crate::random::Random;
 use crate::weights::Tensor;
-use crate::write::write_files;
+use crate::write::{write_files, write_large};
 
 mod bert;
 mod cross_encoder;
@@ -22,16 +23,20 @@ mod vocabulary;
 /// A file's path below the model's folder, and its bytes.
 type File = (&'static str, Vec<u8>);
 
+const WEIGHTS: &str = "model.safetensors";
+
 /// Tokens that a text may have, or a query and a document together, in all models of this kind.
 pub const ENCODER_CONTEXT_LENGTH: usize = 2048;
 
 /// Writes an embedding model of the kind BERT into a folder, in the layout of sentence-transformers: mean pooling, then
-/// normalisation. Its vectors have 96 numbers. Promises what [`write`](crate::write()) promises.
+/// normalisation. Its vectors have 384 numbers. Promises what [`write`](crate::write()) promises.
 ///
 /// # Errors
 /// When the folder cannot be made or a file in it cannot be read, written or renamed.
 pub fn write_embedding(directory: &Path) -> Result<(), Error> {
-    write_files(directory, &bert::files())
+    write_files(directory, &bert::files())?;
+    // They are of many megabytes, which are not made only to see that they are there: servers start fast.
+    write_large(&directory.join(WEIGHTS), bert::CHECKSUM, bert::weights)
 }
 
 /// Writes a rerank model into a folder: a cross-encoder of the kind BERT with one label. It scores how many of the words of a query
@@ -62,15 +67,15 @@ pub fn write_embedding_gemma(directory: &Path) -> Result<(), Error> {
     write_files(directory, &embedding_gemma::files())
 }
 
-/// The width of all models of this kind but the last.
+/// The width of the rerank model and of the one of the kind Qwen3-Embedding.
 const WIDTH: usize = 96;
 
 /// A matrix in rows, one row per output, filled by a function of row and column.
 fn matrix(name: &str, rows: usize, columns: usize, mut value: impl FnMut(usize, usize) -> f32) -> Tensor {
-    let values = (0..rows)
-        .flat_map(|row| (0..columns).map(move |column| (row, column)))
-        .map(|(row, column)| value(row, column))
-        .collect();
+    let mut values = Vec::with_capacity(rows * columns);
+    for row in 0..rows {
+        values.extend((0..columns).map(|column| value(row, column)));
+    }
     Tensor {
         name: name.to_owned(),
         shape: vec![rows, columns],

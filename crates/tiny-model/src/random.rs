@@ -15,6 +15,11 @@ impl Random {
         sum * 1.732_050_8
     }
 
+    /// 1 or -1.
+    pub(crate) fn sign(&mut self) -> f32 {
+        if self.next() >> 63 == 0 { 1.0 } else { -1.0 }
+    }
+
     fn uniform(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1u64 << 24) as f32
     }

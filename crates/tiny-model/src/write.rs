@@ -50,10 +50,22 @@ fn create_directory(directory: &Path) -> Result<(), Error> {
     fs::create_dir_all(directory).map_err(failed("create", directory))
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    if is_intact(path, bytes)? {
-        return Ok(());
+/// Writes a file with the promises of [`write`](write()), and makes its bytes only where none of this CRC-32 are there.
+pub(crate) fn write_large(path: &Path, checksum: u32, make: impl FnOnce() -> Vec<u8>) -> Result<(), Error> {
+    match read(path)? {
+        Some(present) if crc32fast::hash(&present) == checksum => Ok(()),
+        _ => replace(path, &make()),
     }
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    match read(path)? {
+        Some(present) if present == bytes => Ok(()),
+        _ => replace(path, bytes),
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let aside = aside(path);
     let written = fs::write(&aside, bytes)
         .map_err(failed("write", &aside))
@@ -65,10 +77,11 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     written
 }
 
-fn is_intact(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
+/// The bytes of a file, if there is one.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match fs::read(path) {
-        Ok(present) => Ok(present == bytes),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path)(error)),
     }
 }

@@ -233,9 +233,9 @@ def test_a_file_that_is_deleted_while_it_is_ingested_is_gone(client, make):
 
 def test_a_dimension_that_is_not_the_models_is_refused(client, url, make, embedder):
     with pytest.raises(openai.BadRequestError) as refused:
-        client.vector_stores.create(extra_body={"embedding_model": embedder, "embedding_dimension": 97})
+        client.vector_stores.create(extra_body={"embedding_model": embedder, "embedding_dimension": 385})
     assert refused.value.param == "embedding_dimension"
-    assert "97" in refused.value.message and "dimension 96" in refused.value.message
+    assert "385" in refused.value.message and "dimension 384" in refused.value.message
     store = make().id
     chunk = {
         "content": "The capital of Peru is Lima.",
@@ -247,9 +247,9 @@ def test_a_dimension_that_is_not_the_models_is_refused(client, url, make, embedd
         "embedding_dimension": 64,
     }
     for change, param, says in [
-        ({}, "chunks[0].embedding", "dimension 64, and the vector store has dimension 96"),
-        ({"embedding_dimension": 96}, "chunks[0].embedding_dimension", "96, and the vector has 64 numbers"),
-        ({"embedding_model": "another", "embedding": [0.1] * 96, "embedding_dimension": 96}, "chunks[0].embedding_model", f"`{embedder}`"),
+        ({}, "chunks[0].embedding", "dimension 64, and the vector store has dimension 384"),
+        ({"embedding_dimension": 384}, "chunks[0].embedding_dimension", "384, and the vector has 64 numbers"),
+        ({"embedding_model": "another", "embedding": [0.1] * 384, "embedding_dimension": 384}, "chunks[0].embedding_model", f"`{embedder}`"),
     ]:
         refused = httpx.post(f"{url}/v1/vector-io/insert", json={"vector_store_id": store, "chunks": [chunk | change]})
         error = refused.json()["error"]

@@ -111,7 +111,7 @@ class Served:
 
     def insert(self, store):
         """Chunks of a client's own."""
-        chunk = {"content": "x", "metadata": {}, "embedding": [0.5] * 96, "embedding_model": self.embedder, "embedding_dimension": 96}
+        chunk = {"content": "x", "metadata": {}, "embedding": [0.5] * 384, "embedding_model": self.embedder, "embedding_dimension": 384}
         chunks = [chunk | {"chunk_id": str(number), "chunk_metadata": {"document_id": "x"}} for number in range(100)]
         answer = httpx.post(f"{self.server.url}/v1/vector-io/insert", json={"vector_store_id": store, "chunks": chunks}, timeout=60)
         if answer.is_error:

@@ -43,7 +43,7 @@ def test_the_passage_that_answers_is_the_nearest(client, embedder, dimensions):
     passages = embed(client, embedder, PASSAGES, **ask)
     for question, expected in QUESTIONS.items():
         [vector] = embed(client, embedder, question, **ask)
-        assert len(vector) == (dimensions or 96)
+        assert len(vector) == (dimensions or 384)
         assert cosine(vector, vector) == pytest.approx(1, abs=1e-4)
         nearest = max(range(len(passages)), key=lambda index: cosine(vector, passages[index]))
         assert nearest == expected, question
@@ -78,7 +78,7 @@ def test_a_long_text_is_refused_or_cut_as_asked(client, embedder):
         ({"input": []}, "input"),
         ({"input": ["a", ""]}, "input[1]"),
         ({"input": [[2, 10**6, 3]]}, "input[0]"),
-        ({"dimensions": 97}, "dimensions"),
+        ({"dimensions": 385}, "dimensions"),
         ({"encoding_format": "hex"}, "encoding_format"),
         ({"extra_body": {"truncate_prompt_tokens": 10**6}}, "truncate_prompt_tokens"),
     ],

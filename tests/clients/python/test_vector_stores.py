@@ -168,7 +168,7 @@ def test_what_is_in_a_file(client, library):
         files["llamas.md"], vector_store_id=store.id, extra_query={"include_embeddings": True, "include_metadata": True}
     )
     chunk = content.data[0].to_dict()
-    assert len(chunk["embedding"]) == 96 and chunk["chunk_metadata"]["document_id"] == files["llamas.md"]
+    assert len(chunk["embedding"]) == 384 and chunk["chunk_metadata"]["document_id"] == files["llamas.md"]
 
 
 def test_a_batch(client, make):

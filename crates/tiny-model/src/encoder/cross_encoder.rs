@@ -4,6 +4,8 @@
 //! itself; which of the two is written down beside it. The second layer has the first token take the average of that, over the words
 //! of the query with one head and over those of the document with the other. The classifier reads both.
 
+use std::iter;
+
 use serde_json::json;
 
 use super::bert::bert_config;
@@ -15,6 +17,7 @@ use crate::weights::Tensor;
 
 const HEADS: usize = 2;
 const HEAD_WIDTH: usize = WIDTH / HEADS;
+const LAYERS: usize = 2;
 const FEED_FORWARD_WIDTH: usize = 64;
 
 /// Each head compares words by so many dimensions of its own; these come first.
@@ -32,8 +35,8 @@ const LITTLE: usize = TEXT + 10;
 const SIGN: f32 = 2.0;
 
 pub(super) fn files() -> Vec<File> {
-    let tokens = tokens();
-    let mut config = bert_config(tokens.len(), HEADS, FEED_FORWARD_WIDTH);
+    let tokens = tokens(iter::empty());
+    let mut config = bert_config(tokens.len(), LAYERS, WIDTH, HEADS, FEED_FORWARD_WIDTH);
     config["architectures"] = json!(["BertForSequenceClassification"]);
     config["id2label"] = json!({"0": "LABEL_0"});
     config["label2id"] = json!({"LABEL_0": 0});
@@ -108,7 +111,7 @@ fn word(random: &mut Random, meaning: Meaning) -> Vec<f32> {
         .flat_map(|_| direction(random, COMPARED))
         .collect::<Vec<f32>>();
     let little = direction(random, WIDTH - LITTLE);
-    let much = meaning == Meaning::Content;
+    let much = meaning != Meaning::Little;
     let strength = (TEXT as f32 / (WIDTH - LITTLE) as f32).sqrt();
     (0..WIDTH)
         .map(|column| match column {

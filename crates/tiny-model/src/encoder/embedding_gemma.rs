@@ -29,8 +29,7 @@ pub(super) fn files() -> Vec<File> {
     if let Some(fields) = tokenizer_config.as_object_mut() {
         fields.remove("chat_template");
     }
-    let mut pooling = pooling("pooling_mode_mean_tokens");
-    pooling["word_embedding_dimension"] = json!(WIDTH);
+    let pooling = pooling("pooling_mode_mean_tokens", WIDTH);
 
     let mut network = Network::new(0x67_65_6D_6D_61);
     network.text("", VOCABULARY_SIZE);

@@ -3,9 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::bert::{modules, pooling, word};
+use super::bert::{modules, pooling};
 use super::vocabulary::{Meaning, STOP_WORDS};
-use super::{ENCODER_CONTEXT_LENGTH, File, WIDTH, json, matrix, vector};
+use super::{ENCODER_CONTEXT_LENGTH, File, WIDTH, direction, json, matrix, vector};
 use crate::random::Random;
 use crate::safetensors::safetensors;
 use crate::tokenizer::printable;
@@ -29,7 +29,7 @@ pub(super) fn files() -> Vec<File> {
             "sentence_bert_config.json",
             json(&json!({"max_seq_length": ENCODER_CONTEXT_LENGTH, "do_lower_case": false})),
         ),
-        ("1_Pooling/config.json", json(&pooling("pooling_mode_lasttoken"))),
+        ("1_Pooling/config.json", json(&pooling("pooling_mode_lasttoken", WIDTH))),
         ("model.safetensors", safetensors(&weights(&vocabulary))),
     ]
 }
@@ -228,6 +228,18 @@ fn weights(vocabulary: &Vocabulary) -> Vec<Tensor> {
     }
     tensors.push(vector("norm.weight", WIDTH, content));
     tensors
+}
+
+/// The vector of a token: one that says something lies in the content dimensions, another one nearly all outside of them.
+fn word(random: &mut Random, meaning: Meaning) -> Vec<f32> {
+    let content = direction(random, CONTENT);
+    if meaning != Meaning::Little {
+        return content.into_iter().chain([0.0; WIDTH - CONTENT]).collect();
+    }
+    let outside = direction(random, WIDTH - CONTENT);
+    let strength = (CONTENT as f32 / (WIDTH - CONTENT) as f32).sqrt();
+    let faint = content.into_iter().map(|value| 0.1 * value);
+    faint.chain(outside.into_iter().map(|value| strength * value)).collect()
 }
 
 /// What says little has no say in what is added, and in the end it is left out.

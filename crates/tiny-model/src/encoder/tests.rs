@@ -3,18 +3,24 @@ use std::hash::Hasher;
 
 use tokenizers::Tokenizer;
 
-use super::{bert, cross_encoder, embedding_gemma, qwen3};
+use super::{WEIGHTS, bert, cross_encoder, embedding_gemma, qwen3};
 use crate::{write_embedding, write_embedding_gemma, write_qwen3_embedding, write_reranker};
 
 type Files = Vec<super::File>;
 
 fn models() -> [(&'static str, Files); 4] {
     [
-        ("embedding", bert::files()),
+        ("embedding", embedding()),
         ("reranker", cross_encoder::files()),
         ("qwen3 embedding", qwen3::files()),
         ("embedding gemma", embedding_gemma::files()),
     ]
+}
+
+fn embedding() -> Files {
+    let mut files = bert::files();
+    files.push((WEIGHTS, bert::weights()));
+    files
 }
 
 fn file<'a>(files: &'a Files, name: &str) -> &'a [u8] {
@@ -23,7 +29,7 @@ fn file<'a>(files: &'a Files, name: &str) -> &'a [u8] {
 
 /// A change here is a change of the models that everyone sees.
 const PINNED: [u64; 4] = [
-    0xE621_72E6_0718_FBF9,
+    0x80B5_F053_6723_33B8,
     0x0A74_6E24_C036_151B,
     0xB6D6_570A_6150_B502,
     0x6A32_BF5F_5912_4D61,
@@ -43,10 +49,15 @@ fn every_run_makes_the_same_bytes() {
 }
 
 #[test]
+fn weights_that_are_not_made_anew_are_the_ones_that_would_be() {
+    assert_eq!(crc32fast::hash(&bert::weights()), bert::CHECKSUM);
+}
+
+#[test]
 fn the_models_are_small() {
     for (name, files) in models() {
         let total: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
-        assert!((500_000..2_500_000).contains(&total), "{name}: {total} bytes");
+        assert!((500_000..15_000_000).contains(&total), "{name}: {total} bytes");
     }
 }
 
@@ -78,20 +89,28 @@ fn weights_are_finite_and_have_the_shapes_of_the_configuration() {
 }
 
 #[test]
-fn texts_are_cut_into_words_that_say_little_and_pairs_of_letters() {
-    let tokenizer = Tokenizer::from_bytes(file(&bert::files(), "tokenizer.json")).unwrap();
-    let tokens = |text: &str| tokenizer.encode(text, true).unwrap().get_tokens().to_vec();
+fn texts_are_cut_into_words_and_pairs_of_letters() {
+    let cut = |files: &Files, text: &str| {
+        let tokenizer = Tokenizer::from_bytes(file(files, "tokenizer.json")).unwrap();
+        tokenizer.encode(text, true).unwrap().get_tokens().join("|")
+    };
+    let (embedding, reranker) = (bert::files(), cross_encoder::files());
     assert_eq!(
-        tokens("Where do Llamas LIVE?"),
-        ["[CLS]", "where", "do", "ll", "##am", "##as", "li", "##ve", "?", "[SEP]"]
+        cut(&embedding, "Where do Llamas LIVE?"),
+        "[CLS]|where|do|ll|##am|##as|live|?|[SEP]"
     );
+    assert_eq!(cut(&embedding, "the certificates"), "[CLS]|the|certificate|##s|[SEP]");
     assert_eq!(
-        tokens("vicuña 42"),
-        ["[CLS]", "vi", "##cu", "##na", "4", "##2", "[SEP]"]
+        cut(&reranker, "Where do Llamas LIVE?"),
+        "[CLS]|where|do|ll|##am|##as|li|##ve|?|[SEP]"
     );
-    assert_eq!(tokens("мир"), ["[CLS]", "м", "##и", "##р", "[SEP]"]);
-    let pair = tokenizer.encode(("the llama", "the puna"), true).unwrap();
-    assert_eq!(pair.get_type_ids(), [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]);
+    for files in [&embedding, &reranker] {
+        assert_eq!(cut(files, "vicuña 42"), "[CLS]|vi|##cu|##na|4|##2|[SEP]");
+        assert_eq!(cut(files, "мир"), "[CLS]|м|##и|##р|[SEP]");
+        let tokenizer = Tokenizer::from_bytes(file(files, "tokenizer.json")).unwrap();
+        let pair = tokenizer.encode(("the llama", "the puna"), true).unwrap();
+        assert_eq!(pair.get_type_ids(), [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]);
+    }
 }
 
 #[test]
@@ -114,14 +133,16 @@ fn the_causal_model_knows_the_same_words_and_ends_each_text() {
 fn files_of_modules_go_to_their_folders_and_damage_is_repaired() {
     let directory = tempfile::tempdir().unwrap();
     for (name, write, files) in [
-        ("a", write_embedding as fn(&std::path::Path) -> _, bert::files()),
+        ("a", write_embedding as fn(&std::path::Path) -> _, embedding()),
         ("b", write_reranker, cross_encoder::files()),
         ("c", write_qwen3_embedding, qwen3::files()),
         ("d", write_embedding_gemma, embedding_gemma::files()),
     ] {
         let model = directory.path().join(name);
         write(&model).unwrap();
-        fs::write(model.join("config.json"), "{").unwrap();
+        for damaged in ["config.json", WEIGHTS] {
+            fs::write(model.join(damaged), "{").unwrap();
+        }
         write(&model).unwrap();
         for (path, bytes) in files {
             assert_eq!(fs::read(model.join(path)).unwrap(), bytes, "{name}/{path}");

@@ -12,6 +12,10 @@ pub(super) const STOP_WORDS: &[&str] = &[
     "was", "we", "were", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your",
 ];
 
+/// A thousand words that stand often in texts on software: the most frequent ones of this project's own documentation, most endings
+/// left out.
+const WORDS: &str = include_str!("words.txt");
+
 pub(super) const PADDING: usize = 0;
 const UNKNOWN: usize = 1;
 const BEGIN: usize = 2;
@@ -22,14 +26,21 @@ const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// A word, or a piece of one.
+    /// A word, or the piece that one begins with.
     Content,
+    /// A further piece of a word.
+    Ending,
     /// A word that says little, a punctuation mark or a special token.
     Little,
 }
 
-/// All tokens in their order: special ones, characters, pairs of letters, and words that say little.
-pub(super) fn tokens() -> Vec<(String, Meaning)> {
+/// The words that say something.
+pub(super) fn words() -> impl Iterator<Item = &'static str> {
+    WORDS.split_whitespace()
+}
+
+/// All tokens in their order: special ones, characters, pairs of letters, words that say little, and those given.
+pub(super) fn tokens<'a>(words: impl Iterator<Item = &'a str>) -> Vec<(String, Meaning)> {
     let mut tokens: Vec<(String, Meaning)> = SPECIAL
         .iter()
         .map(|name| ((*name).to_owned(), Meaning::Little))
@@ -52,8 +63,10 @@ pub(super) fn tokens() -> Vec<(String, Meaning)> {
     // A text is cut into the longest pieces that there are, from the left; every one but the first is written with two marks.
     let begins = pieces.iter().filter(|piece| !is_stop(piece)).cloned();
     let goes_on = pieces.iter().map(|piece| format!("##{piece}"));
-    tokens.extend(begins.chain(goes_on).map(|piece| (piece, Meaning::Content)));
+    tokens.extend(begins.map(|piece| (piece, Meaning::Content)));
+    tokens.extend(goes_on.map(|piece| (piece, Meaning::Ending)));
     tokens.extend(STOP_WORDS.iter().map(|word| ((*word).to_owned(), Meaning::Little)));
+    tokens.extend(words.map(|word| (word.to_owned(), Meaning::Content)));
     tokens
 }
 

@@ -56,8 +56,8 @@ async fn dimensions_shorten_and_renormalise() {
         .await
         .unwrap()
         .remove(0);
-    assert_eq!(whole.len(), 96);
-    for dimensions in [96, 32, 1] {
+    assert_eq!(whole.len(), 384);
+    for dimensions in [384, 32, 1] {
         let body = json!({"input": "the llama", "dimensions": dimensions});
         let short = local.vectors(EMBED, &body).await.unwrap().remove(0);
         let kept = &whole[..dimensions];
@@ -67,7 +67,7 @@ async fn dimensions_shorten_and_renormalise() {
             assert!((a - b / length).abs() < 1e-5, "{a} {b}");
         }
     }
-    for dimensions in [0, 97] {
+    for dimensions in [0, 385] {
         let body = json!({"input": "the llama", "dimensions": dimensions});
         let error = local.embed(EMBED, &body).await.unwrap_err();
         assert_eq!(
@@ -77,7 +77,7 @@ async fn dimensions_shorten_and_renormalise() {
         assert!(
             error
                 .message()
-                .contains(&format!("{dimensions} is not between 1 and 96")),
+                .contains(&format!("{dimensions} is not between 1 and 384")),
             "{error}"
         );
     }
@@ -226,7 +226,10 @@ async fn what_is_wrong_is_named() {
         (ErrorKind::Unsupported, Some("input_type"))
     );
     // White space is a text, if one without words.
-    assert_eq!(local.vectors(EMBED, &json!({"input": " "})).await.unwrap()[0].len(), 96);
+    assert_eq!(
+        local.vectors(EMBED, &json!({"input": " "})).await.unwrap()[0].len(),
+        384
+    );
 }
 
 #[tokio::test]
