@@ -6,8 +6,9 @@ use http::StatusCode;
 use puna_api::{Error, ErrorKind};
 use serde::Deserialize;
 
-/// What Chroma says of a chunk that somebody removes while it is read: first what is known of chunks is read there, then their vectors.
-const OVERTAKEN: &[&str] = &["Error finding id", "Error getting embedding"];
+/// What Chroma says of a chunk that somebody removes while it is read, as first what is known of chunks is read there, then their vectors; and of an index that
+/// is being written to its disk for the first time.
+const OVERTAKEN: &[&str] = &["Error finding id", "Error getting embedding", "Nothing found on disk"];
 
 /// Why a request came to nothing.
 #[derive(Debug)]

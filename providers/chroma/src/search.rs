@@ -91,8 +91,7 @@ impl Search<'_> {
         Ok(found.collect())
     }
 
-    /// The nearest: by Chroma's graph, and by comparing all where that leads neither to as many as there are nor to one that is worse than the last that is
-    /// wanted.
+    /// The nearest: by Chroma's graph, and by comparing all where that does not lead to as many as there are. Among many of equal score it may end early.
     ///
     /// Those of equal score are in no order there, so that more are asked for until there is such a one.
     async fn by_vector(&self, vector: &[f32], limit: usize) -> Result<Ranked> {
@@ -112,7 +111,7 @@ impl Search<'_> {
                 (Some((_, wanted)), Some((_, last))) => last < wanted,
                 _ => false,
             };
-            if found.len() < asked && !is_told_apart {
+            if found.len() < asked {
                 let ids = self.server.ids(&self.index, self.filter.clone(), None).await?;
                 if ids.len() > found.len() {
                     found = self.compare(&vector, ids).await?;
@@ -160,8 +159,10 @@ impl Search<'_> {
             let records = self.server.records(&self.index, &request).await?;
             let embeddings = records.embeddings.into_iter().flatten();
             for (id, embedding) in records.ids.into_iter().zip(embeddings) {
-                let embedding = embedding.map(|embedding| embedding.0).unwrap_or_default();
-                scored.push((id, score(metric, vector, &embedding)));
+                // A chunk that is just coming in has none yet.
+                if let Some(embedding) = embedding {
+                    scored.push((id, score(metric, vector, &embedding.0)));
+                }
             }
         }
         Ok(best_first(scored))

@@ -79,19 +79,21 @@ async fn refusals_mean_what_they_should() {
 
 #[tokio::test]
 async fn a_request_that_others_are_in_the_way_of_is_sent_again() {
-    let server = server(Metric::L2);
-    server.fail(
-        &by_id("query"),
-        refusal(500, "InternalError", "Error executing plan: Error finding id"),
-    );
-    let error = vector_io(&server)
-        .await
-        .search_chunks(&context(), by_vector())
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.is_transient());
-    assert!(server.requests_to(&by_id("query")).len() > 10);
+    for message in [
+        "Error executing plan: Error finding id",
+        "Error executing plan: Internal error: Error creating hnsw segment reader: Nothing found on disk",
+    ] {
+        let server = server(Metric::L2);
+        server.fail(&by_id("query"), refusal(500, "InternalError", message));
+        let error = vector_io(&server)
+            .await
+            .search_chunks(&context(), by_vector())
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{message}");
+        assert!(error.is_transient(), "{message}");
+        assert!(server.requests_to(&by_id("query")).len() > 10, "{message}");
+    }
 }
 
 #[tokio::test]
