@@ -1,9 +1,9 @@
 //! Searches: which chunks, then the chunks themselves.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use puna_api::{Chunk, ChunkQuery, Fusion, Metric, Result, ScoredChunk, SearchChunks};
+use puna_api::{ChunkQuery, Fusion, Metric, Result, ScoredChunk, SearchChunks};
 use serde_json::{Value, json};
 
 use crate::answers::Nearest;
@@ -65,7 +65,7 @@ impl Server {
 
 impl Search<'_> {
     async fn answer(&self, request: &SearchChunks) -> Result<Vec<ScoredChunk>> {
-        let mut ranked = match &request.query {
+        let ranked = match &request.query {
             ChunkQuery::Vector(vector) => self.by_vector(vector, request.limit).await?,
             ChunkQuery::Keyword(text) => self.by_words(text, request.limit).await?,
             ChunkQuery::Hybrid { vector, text, fusion } => {
@@ -74,24 +74,14 @@ impl Search<'_> {
                 fusion.fuse(&by_vector?, &by_words?)
             }
         };
-        ranked.truncate(request.limit);
-        if let Some(threshold) = request.score_threshold {
-            ranked.retain(|(_, score)| *score >= threshold);
-        }
+        let ranked = request.cut(ranked);
         let ids = ranked.iter().map(|(id, _)| id.clone()).collect();
         let chunks = self.server.chunks_of(&self.index, ids).await?;
-        let mut chunks: HashMap<String, Chunk> = chunks
-            .into_iter()
-            .map(|chunk| (chunk.chunk_id.clone(), chunk))
-            .collect();
-        let found = ranked.into_iter().filter_map(|(id, score)| {
-            let chunk = chunks.remove(&id)?;
-            Some(ScoredChunk { chunk, score })
-        });
-        Ok(found.collect())
+        Ok(ScoredChunk::in_order(ranked, chunks))
     }
 
     /// The nearest: by Chroma's graph, and by comparing all where that does not lead to as many as there are. Among many of equal score it may end early.
+    /// Where it leads to enough all the same, those that it left out are looked for among `MAX_COMPARED` at most.
     ///
     /// Those of equal score are in no order there, so that more are asked for until there is such a one.
     async fn by_vector(&self, vector: &[f32], limit: usize) -> Result<Ranked> {

@@ -1,8 +1,6 @@
 //! Searches: which chunks, by one statement for each list; then the chunks themselves. All of it sees one state of the index.
 
-use std::collections::HashMap;
-
-use puna_api::{Chunk, ChunkQuery, Filter, Fusion, Metric, Result, ScoredChunk, SearchChunks};
+use puna_api::{ChunkQuery, Filter, Fusion, Metric, Result, ScoredChunk, SearchChunks};
 use sqlx::{Postgres, QueryBuilder, Row, Transaction};
 
 use crate::filter;
@@ -48,7 +46,7 @@ impl Server {
 
 impl Search<'_> {
     async fn answer(mut self, request: &SearchChunks) -> sqlx::Result<Vec<ScoredChunk>> {
-        let mut ranked = match &request.query {
+        let ranked = match &request.query {
             ChunkQuery::Vector(vector) => self.by_vector(vector, request.limit).await?,
             ChunkQuery::Keyword(text) => self.by_words(text, request.limit).await?,
             ChunkQuery::Hybrid { vector, text, fusion } => {
@@ -58,21 +56,11 @@ impl Search<'_> {
                 fusion.fuse(&by_vector, &by_words)
             }
         };
-        ranked.truncate(request.limit);
-        if let Some(threshold) = request.score_threshold {
-            ranked.retain(|(_, score)| *score >= threshold);
-        }
+        let ranked = request.cut(ranked);
         let ids = ranked.iter().map(|(id, _)| id.clone()).collect();
         let chunks = self.server.chunks_of(&mut self.reading, &self.index, ids).await?;
-        let mut chunks: HashMap<String, Chunk> = chunks
-            .into_iter()
-            .map(|chunk| (chunk.chunk_id.clone(), chunk))
-            .collect();
-        let found = ranked.into_iter().filter_map(|(id, score)| {
-            let chunk = chunks.remove(&read(id))?;
-            Some(ScoredChunk { chunk, score })
-        });
-        Ok(found.collect())
+        let ranked = ranked.into_iter().map(|(id, score)| (read(id), score));
+        Ok(ScoredChunk::in_order(ranked, chunks))
     }
 
     /// The nearest: by the graph if there are many and it finds as many as asked for, by comparing all otherwise.

@@ -1,8 +1,6 @@
 //! Searches: which chunks, by one request for each list; then the chunks themselves.
 
-use std::collections::HashMap;
-
-use puna_api::{Chunk, ChunkQuery, Fusion, Metric, Result, ScoredChunk, SearchChunks};
+use puna_api::{ChunkQuery, Fusion, Metric, Result, ScoredChunk, SearchChunks};
 use qdrant_client::qdrant::vector_input::Variant;
 use qdrant_client::qdrant::{
     self, CountPoints, DenseVector, IdfParams, Query, QueryPoints, SearchParams, VectorInput, query,
@@ -51,7 +49,7 @@ impl Server {
 
 impl Search<'_> {
     async fn answer(&self, request: &SearchChunks) -> Result<Vec<ScoredChunk>> {
-        let mut ranked = match &request.query {
+        let ranked = match &request.query {
             ChunkQuery::Vector(vector) => self.by_vector(vector, request.limit).await?,
             ChunkQuery::Keyword(text) => self.by_words(text, request.limit).await?,
             ChunkQuery::Hybrid { vector, text, fusion } => {
@@ -61,21 +59,10 @@ impl Search<'_> {
                 fusion.fuse(&by_vector, &by_words)
             }
         };
-        ranked.truncate(request.limit);
-        if let Some(threshold) = request.score_threshold {
-            ranked.retain(|(_, score)| *score >= threshold);
-        }
+        let ranked = request.cut(ranked);
         let ids = ranked.iter().map(|(id, _)| id.as_str());
         let chunks = self.server.chunks_of(&self.index, ids).await?;
-        let mut chunks: HashMap<String, Chunk> = chunks
-            .into_iter()
-            .map(|chunk| (chunk.chunk_id.clone(), chunk))
-            .collect();
-        let found = ranked.into_iter().filter_map(|(id, score)| {
-            let chunk = chunks.remove(&id)?;
-            Some(ScoredChunk { chunk, score })
-        });
-        Ok(found.collect())
+        Ok(ScoredChunk::in_order(ranked, chunks))
     }
 
     /// The nearest: by Qdrant's graph, where there is one and it finds as many as asked for; by comparing all otherwise.

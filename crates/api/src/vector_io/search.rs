@@ -1,5 +1,7 @@
 //! What to find, and what was found.
 
+use std::collections::HashMap;
+
 use super::chunk::{check_limit, check_vector};
 use super::{Chunk, Filter, Fusion, SearchMode, VectorCapabilities, VectorIndex};
 use crate::{Error, Result};
@@ -76,6 +78,30 @@ impl SearchChunks {
             return Err(Error::invalid_request(message).with_param("score_threshold"));
         }
         check_limit(self.limit)
+    }
+
+    /// What is answered of ids with their scores, best first: as many as are wanted, and none below the threshold.
+    pub fn cut<Id>(&self, mut ranked: Vec<(Id, f32)>) -> Vec<(Id, f32)> {
+        ranked.truncate(self.limit);
+        if let Some(threshold) = self.score_threshold {
+            ranked.retain(|(_, score)| *score >= threshold);
+        }
+        ranked
+    }
+}
+
+impl ScoredChunk {
+    /// Gives chunks, in any order, the order and the scores of their ids. An id whose chunk is gone meanwhile is left out.
+    pub fn in_order(ranked: impl IntoIterator<Item = (String, f32)>, chunks: Vec<Chunk>) -> Vec<Self> {
+        let mut chunks: HashMap<String, Chunk> = chunks
+            .into_iter()
+            .map(|chunk| (chunk.chunk_id.clone(), chunk))
+            .collect();
+        let found = ranked.into_iter().filter_map(|(id, score)| {
+            let chunk = chunks.remove(&id)?;
+            Some(Self { chunk, score })
+        });
+        found.collect()
     }
 }
 
