@@ -22,6 +22,9 @@ const MAX_SPARE: usize = 10_000;
 /// The most chunks that are asked for before it is known that there are as many.
 const MAX_UNCOUNTED: usize = 1_000;
 
+/// The most chunks that are compared to find one among enough that the graph may have left out.
+const MAX_COMPARED: usize = 10_000;
+
 /// The most chunks that are ranked by words, if no more are wanted.
 const MAX_RANKED: usize = 5_000;
 
@@ -102,8 +105,12 @@ impl Search<'_> {
                 _ => false,
             };
             if found.len() < asked {
-                let ids = self.server.ids(&self.index, self.filter.clone(), None).await?;
-                if ids.len() > found.len() {
+                let most = (found.len() >= limit).then_some(MAX_COMPARED);
+                let ids = self
+                    .server
+                    .ids(&self.index, self.filter.clone(), most.map(|most| most + 1))
+                    .await?;
+                if ids.len() > found.len() && most.is_none_or(|most| ids.len() <= most) {
                     found = self.compare(&vector, ids).await?;
                 }
             }

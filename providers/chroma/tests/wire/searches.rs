@@ -98,3 +98,20 @@ async fn what_the_graph_does_not_lead_to_is_compared() {
     let query = ChunkQuery::Vector(vec![3.0, 5.0]);
     assert_eq!(found(&server, search(query)).await, named(&[("a", 0.5), ("b", 0.5)]));
 }
+
+#[tokio::test]
+async fn of_a_large_index_enough_is_enough() {
+    let server = filled();
+    // Compared, they would come before the two that the graph leads to.
+    let mut there: Vec<_> = (0..9_999)
+        .map(|number| chunk(&format!("0{number}"), "llamas"))
+        .collect();
+    there.extend([chunk("a", "llamas"), chunk("b", "llamas")]);
+    server.fail(&by_id("get"), Fault::json(200, &records(&there)));
+    let query = || search(ChunkQuery::Vector(vec![3.0, 4.0]));
+    let enough = SearchChunks { limit: 2, ..query() };
+    assert_eq!(found(&server, enough).await, named(&[("b", 1.0), ("a", 0.25)]));
+    let more = SearchChunks { limit: 3, ..query() };
+    // Where it leads to too few, all are compared.
+    assert_eq!(found(&server, more).await[0], ("00".to_owned(), 1.0));
+}
