@@ -3,6 +3,7 @@
 pub mod conformance;
 #[cfg(feature = "databases")]
 pub mod databases;
+mod filters;
 pub mod fixtures;
 mod golden;
 mod host;
@@ -14,6 +15,7 @@ mod stub;
 pub mod wire;
 pub mod workers;
 
+pub use filters::{random_attributes, random_filter};
 pub use golden::redact;
 pub use host::{TestHost, context};
 pub use live::live_setting;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use puna_api::Attributes;
+use puna_testkit::{random_attributes, random_filter};
 
 use super::*;
 
@@ -66,67 +67,15 @@ impl Metadata {
     }
 }
 
-fn value(random: &mut fastrand::Rng) -> AttributeValue {
-    match random.u8(0..5) {
-        0 => random.bool().into(),
-        1 => f64::from(random.i8(-3..3)).into(),
-        2 => (f64::from(random.i8(-3..3)) / 10.0).into(),
-        _ => ["a", "", "A", "true", "1", "1.0", "\"", "a b"][random.usize(0..8)]
-            .to_owned()
-            .into(),
-    }
-}
-
-fn attributes(random: &mut fastrand::Rng) -> Attributes {
-    let names = ["a", "b c", "a.b", "c"].into_iter().filter(|_| random.u8(0..4) > 0);
-    let names: Vec<&str> = names.collect();
-    names.into_iter().map(|name| (name.to_owned(), value(random))).collect()
-}
-
-fn filter(random: &mut fastrand::Rng, depth: usize) -> Filter {
-    let key = ["a", "b c", "a.b"][random.usize(0..3)].to_owned();
-    let bound = f64::from(random.i8(-3..3)) / if random.bool() { 10.0 } else { 1.0 };
-    let nested = |random: &mut fastrand::Rng| (0..random.usize(0..4)).map(|_| filter(random, depth + 1)).collect();
-    let values = |random: &mut fastrand::Rng| (0..random.usize(0..4)).map(|_| value(random)).collect();
-    match random.u8(0..if depth < 3 { 12 } else { 8 }) {
-        0 => Filter::Eq {
-            key,
-            value: value(random),
-        },
-        1 => Filter::Ne {
-            key,
-            value: value(random),
-        },
-        2 => Filter::Gt { key, value: bound },
-        3 => Filter::Gte { key, value: bound },
-        4 => Filter::Lt { key, value: bound },
-        5 => Filter::Lte { key, value: bound },
-        6 => Filter::In {
-            key,
-            value: values(random),
-        },
-        7 => Filter::Nin {
-            key,
-            value: values(random),
-        },
-        8 | 9 => Filter::And {
-            filters: nested(random),
-        },
-        _ => Filter::Or {
-            filters: nested(random),
-        },
-    }
-}
-
 #[test]
 fn conditions_mean_what_filters_mean() {
     let mut random = fastrand::Rng::with_seed(41);
     let mut metadata = Metadata::default();
     for _ in 0..20_000 {
         // The record has numbers of those that it had before.
-        let attributes = attributes(&mut random);
+        let attributes = random_attributes(&mut random);
         metadata.merge(&attributes);
-        let filter = filter(&mut random, 0);
+        let filter = random_filter(&mut random);
         let found = metadata.passes(&condition(&filter));
         assert_eq!(found, filter.matches(&attributes), "{filter:?} of {attributes:?}");
     }

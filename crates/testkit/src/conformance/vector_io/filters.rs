@@ -1,6 +1,6 @@
 //! Filters mean what [`Filter::matches`] says, in every search mode.
 
-use puna_api::{AttributeValue, Attributes, Chunk, ErrorKind, Filter};
+use puna_api::{Attributes, Chunk, ErrorKind, Filter};
 use serde_json::{Value, json};
 
 use super::found::{ids, in_order};
@@ -8,6 +8,7 @@ use super::material::{chunk, vector};
 use super::subject::{Subject, filtered};
 use super::trial::{Trial, trial};
 use crate::conformance::outcome::{Failure, Verdict, ensure, ensure_eq, expect_error};
+use crate::filters::{random_attributes, random_filter};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
@@ -129,67 +130,12 @@ async fn each_operator_means_what_it_should(subject: Subject) -> Verdict {
     Ok(())
 }
 
-fn random_value(random: &mut fastrand::Rng) -> AttributeValue {
-    match random.u8(0..5) {
-        0 => random.bool().into(),
-        1 => f64::from(random.i8(-3..3)).into(),
-        2 => (f64::from(random.i8(-3..3)) / 10.0).into(),
-        _ => ["a", "b", "", "A", "true", "1"][random.usize(0..6)].to_owned().into(),
-    }
-}
-
-fn random_filter(random: &mut fastrand::Rng, depth: usize) -> Filter {
-    let key = ["a", "b", "c"][random.usize(0..3)].to_owned();
-    let value = f64::from(random.i8(-3..3)) / 2.0;
-    let nested = |random: &mut fastrand::Rng| {
-        (0..random.usize(0..4))
-            .map(|_| random_filter(random, depth + 1))
-            .collect()
-    };
-    let values = |random: &mut fastrand::Rng| (0..random.usize(0..4)).map(|_| random_value(random)).collect();
-    match random.u8(0..if depth < 4 { 12 } else { 8 }) {
-        0 => Filter::Eq {
-            key,
-            value: random_value(random),
-        },
-        1 => Filter::Ne {
-            key,
-            value: random_value(random),
-        },
-        2 => Filter::Gt { key, value },
-        3 => Filter::Gte { key, value },
-        4 => Filter::Lt { key, value },
-        5 => Filter::Lte { key, value },
-        6 => Filter::In {
-            key,
-            value: values(random),
-        },
-        7 => Filter::Nin {
-            key,
-            value: values(random),
-        },
-        8 | 9 => Filter::And {
-            filters: nested(random),
-        },
-        _ => Filter::Or {
-            filters: nested(random),
-        },
-    }
-}
-
 async fn random_ones_mean_what_they_should(subject: Subject) -> Verdict {
     let mut random = fastrand::Rng::with_seed(31);
-    let chunks = with_attributes((0..150).map(|_| {
-        let names = ["a", "b", "c"].into_iter().filter(|_| random.u8(0..4) > 0);
-        names
-            .collect::<Vec<_>>()
-            .into_iter()
-            .map(|name| (name.to_owned(), random_value(&mut random)))
-            .collect()
-    }));
+    let chunks = with_attributes((0..150).map(|_| random_attributes(&mut random)));
     subject.filled(subject.any_metric()?, &chunks).await?;
     for _ in 0..250 {
-        agrees(&subject, &chunks, &random_filter(&mut random, 0)).await?;
+        agrees(&subject, &chunks, &random_filter(&mut random)).await?;
     }
     Ok(())
 }
