@@ -84,8 +84,12 @@ impl Attention {
                 scores = scores.broadcast_add(&bias.narrow(2, first, count)?)?;
             }
             if let Some(mask) = mask {
-                // Row by row on a processor, where candle would add numbers that repeat in the middle one by one.
-                scores = (&scores + mask.broadcast_as(scores.shape())?.contiguous()?)?;
+                scores = if scores.device().is_cpu() {
+                    // Row by row: numbers that repeat in the middle would be added one by one there.
+                    (&scores + mask.broadcast_as(scores.shape())?.contiguous()?)?
+                } else {
+                    scores.broadcast_add(mask)?
+                };
             }
             attended.push(ops::softmax_last_dim(&scores)?.matmul(&values)?);
         }
