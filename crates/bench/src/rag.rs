@@ -27,6 +27,7 @@ use crate::server::{Launch, Server};
 use collection::Collection;
 use corpus::Format;
 use figures::Figures;
+use quality::Quality;
 
 /// What `puna-bench rag` takes.
 #[derive(Debug, Clone, Args)]
@@ -72,14 +73,14 @@ enum Part {
 /// When the server fails, or a file is not ingested.
 pub fn run(options: &RagOptions) -> Result<()> {
     let machine = Machine::look(Cores::choose(None, None)?);
-    let collection = Collection::judged()?;
+    let collections = Collection::judged()?;
     let mut all = Vec::new();
     for model in &options.model {
         report::say(&format!("measuring with {model}"));
         let bench = Bench {
             options,
             model: model_path(model)?,
-            collection: &collection,
+            collections: &collections,
         };
         report::print(&format!("{model}\n\n"))?;
         let mut figures = json!({ "model": model });
@@ -91,22 +92,24 @@ pub fn run(options: &RagOptions) -> Result<()> {
             figures["ingestion"] = ingestion.iter().map(Figures::to_json).collect();
         }
         if options.only != Some(Part::Ingestion) {
-            let quality = bench.quality()?;
-            report::print(&format!("{}\n", quality.table()))?;
-            figures["quality"] = quality.to_json();
+            let mut of_all = serde_json::Map::new();
+            let mut held_out = Quality::default();
+            for collection in &collections {
+                let quality = bench.quality(collection)?;
+                report::print(&format!("{}\n\n{}\n", collection.name, quality.table()))?;
+                of_all.insert(collection.name.to_owned(), quality.to_json());
+                if collection.is_held_out {
+                    held_out.extend(quality);
+                }
+            }
+            report::print(&format!("all that was held out\n\n{}\n", held_out.table()))?;
+            figures["quality"] = of_all.into();
         }
         all.push(figures);
     }
     report::print(&format!(
-        "{}, {} cores, Linux {}, load average {} before; {} rounds, {} MB of each format, {} passages, {} queries\n",
-        machine.processor,
-        machine.core_count,
-        machine.kernel,
-        machine.load_average,
-        options.rounds,
-        options.megabytes,
-        collection.passages.len(),
-        collection.queries.len(),
+        "{}, {} cores, Linux {}, load average {} before; {} rounds, {} MB of each format\n",
+        machine.processor, machine.core_count, machine.kernel, machine.load_average, options.rounds, options.megabytes,
     ))?;
     match &options.json {
         None => Ok(()),
@@ -120,7 +123,7 @@ pub fn run(options: &RagOptions) -> Result<()> {
 struct Bench<'a> {
     options: &'a RagOptions,
     model: PathBuf,
-    collection: &'a Collection,
+    collections: &'a [Collection],
 }
 
 /// A server with a home of its own, which goes with it.
@@ -135,7 +138,7 @@ impl Bench<'_> {
         let bytes = (self.options.megabytes * 1e6) as usize;
         let sets: Vec<_> = Format::ALL
             .into_iter()
-            .map(|format| (format, corpus::files(self.collection, format, bytes)))
+            .map(|format| (format, corpus::files(&self.collections[0], format, bytes)))
             .collect();
         let mut ways = vec![NonZeroUsize::MIN];
         if self.options.files_at_once > NonZeroUsize::MIN {
@@ -167,9 +170,9 @@ impl Bench<'_> {
         Ok(all)
     }
 
-    fn quality(&self) -> Result<quality::Quality> {
+    fn quality(&self, collection: &Collection) -> Result<Quality> {
         let rented = self.start(self.options.files_at_once.get())?;
-        quality::run(rented.server.address(), self.collection)
+        quality::run(rented.server.address(), collection)
     }
 
     fn start(&self, files_at_once: usize) -> Result<Rented> {

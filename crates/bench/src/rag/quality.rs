@@ -67,6 +67,11 @@ fn found(service: &mut Service, store: &str, query: &Query, mode: Mode) -> Resul
 }
 
 impl Quality {
+    /// Takes in the queries of another collection.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// A table of the means, by kind of query.
     pub(crate) fn table(&self) -> String {
         let header = [
