@@ -20,6 +20,10 @@ const LIKELY: usize = 1000;
 /// Of this many vectors one is compared, if that is more.
 const OF_MANY: usize = 400;
 
+/// Where a filter leaves less than one in so many, the nearest may be far away, and codes tell less well apart what is far: then as many are compared
+/// as if they were few.
+const SPARSE: usize = 10;
+
 /// The vectors and attributes of an index. A chunk is known by its row in the database.
 pub(crate) struct Table {
     metric: Metric,
@@ -94,7 +98,9 @@ impl Table {
         let set = matching.as_ref().unwrap_or(&self.live);
         let query = self.prepared(query);
         let count = set.len();
-        let likely = limit.saturating_mul(LIKELY_FOR_EACH).max(LIKELY).max(count / OF_MANY);
+        let is_sparse = count < self.slots.len() / SPARSE;
+        let likely = if is_sparse { FEW } else { LIKELY };
+        let likely = likely.max(limit.saturating_mul(LIKELY_FOR_EACH)).max(count / OF_MANY);
         match &self.codes {
             Some(codes) if count > FEW.max(likely) => {
                 let mut slots: Vec<usize> = codes.likely(&query, set, likely).collect();
