@@ -14,7 +14,7 @@ const WEIGHTS: &str = "crates/tiny-model/weights";
 const TRAINING: &str = "crates/tiny-model/training/run.py";
 
 /// Tokens of training text for each stage: more than an hour of training on two cores reads.
-const TOKENS: [(Stage, u64, usize); 2] = [(Stage::Copying, 1 << 40, 5_500_000), (Stage::All, 2 << 40, 22_000_000)];
+const TOKENS: [(Stage, u64, usize); 2] = [(Stage::Copying, 1 << 40, 10_000_000), (Stage::All, 2 << 40, 64_000_000)];
 
 pub(crate) fn run(workspace: &Workspace, args: &TinyModelArgs) -> Result {
     if args.train {

@@ -62,20 +62,20 @@ fn lesson(stage: Stage, seed: u64) -> Example {
     let turns = source.number(1, 4) as usize;
     let mut example = match (stage, source.number(0, 99)) {
         (Stage::Copying, 0..=34) => copying::repeat(source, turns + 2),
-        (Stage::Copying, 35..=69) => copying::lookup(source, turns + 3),
+        (Stage::Copying, 35..=69) => copying::lookup(source, turns + 3, 15),
         (Stage::Copying, 70..=94) => {
             let count = source.number(1, 4) as usize;
-            passage::answer_from(source, count, turns + 1, 0)
+            passage::answer_from(source, count, turns + 1, 15)
         }
         (Stage::Copying, _) => tools::call(source),
         (Stage::All, 0..=4) => copying::repeat(source, turns),
-        (Stage::All, 5..=9) => copying::lookup(source, turns + 2),
-        (Stage::All, 10..=39) => passage::answer(source, turns, 18),
+        (Stage::All, 5..=9) => copying::lookup(source, turns + 2, 25),
+        (Stage::All, 10..=39) => passage::answer(source, turns, 22),
         (Stage::All, 40..=59) => tools::call(source),
         (Stage::All, 60..=67) => tools::result(source),
         (Stage::All, 68..=71) => tools::none_fits(source),
-        (Stage::All, 72..=80) => structured::extraction(source),
-        (Stage::All, 81..=84) => arithmetic::questions(source, turns + 4),
+        (Stage::All, 72..=79) => structured::extraction(source),
+        (Stage::All, 80..=84) => arithmetic::questions(source, turns + 4),
         (Stage::All, 85..=86) => refusal::refusal(source),
         (Stage::All, 87) => refusal::harmless(source),
         (Stage::All, 88) => refusal::unknown(source),

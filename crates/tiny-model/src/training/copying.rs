@@ -2,6 +2,7 @@
 
 use super::conversation::{Conversation, Message};
 use super::example::{Example, Expected, Task};
+use super::passage::UNKNOWN;
 use super::source::{Source, capitalized};
 use super::words::{COLOURS, NOUNS};
 
@@ -54,15 +55,14 @@ fn sentence(source: &mut Source) -> String {
     )
 }
 
-/// Keys and values, and questions for them: the densest exercise in looking things up.
-pub(crate) fn lookup(source: &mut Source, turns: usize) -> Example {
+/// Keys and values, and questions for them: the densest exercise in looking things up. So many percent ask for a key that is not
+/// there.
+pub(crate) fn lookup(source: &mut Source, turns: usize, unknown: u64) -> Example {
     let count = source.number(2, 8) as usize;
     let mut pairs: Vec<(String, String)> = Vec::new();
     while pairs.len() < count {
-        let key = source.token();
-        if pairs.iter().all(|(other, _)| *other != key) {
-            pairs.push((key, source.tokens(1, 2)));
-        }
+        let key = absent(source, &pairs);
+        pairs.push((key, source.tokens(1, 2)));
     }
     let (between, after) = source.pick(&[
         (": ", "\n"),
@@ -83,7 +83,14 @@ pub(crate) fn lookup(source: &mut Source, turns: usize) -> Example {
         messages.push(Message::System(list.clone()));
     }
     for turn in 0..turns {
-        let (key, value) = pairs[source.index(pairs.len())].clone();
+        let (key, answer);
+        (key, answer, last) = if source.percent(unknown) {
+            (absent(source, &pairs), UNKNOWN.to_owned(), UNKNOWN.to_owned())
+        } else {
+            let (key, value) = pairs[source.index(pairs.len())].clone();
+            let answer = format!("{key}{between}{value}");
+            (key, answer, value)
+        };
         let question = source.fill(
             &["What is {}?", "{}?", "Tell me {}.", "What does {} mean?", "Give me {}."],
             &[&key],
@@ -93,13 +100,22 @@ pub(crate) fn lookup(source: &mut Source, turns: usize) -> Example {
         } else {
             question
         }));
-        messages.push(Message::Assistant(format!("{key}{between}{value}")));
-        last = value;
+        messages.push(Message::Assistant(answer));
     }
     Example {
         task: Task::Passage,
         conversation: Conversation::of(messages),
         expected: Expected::Says(last),
+    }
+}
+
+/// A key of none of the pairs.
+fn absent(source: &mut Source, pairs: &[(String, String)]) -> String {
+    loop {
+        let key = source.token();
+        if pairs.iter().all(|(other, _)| *other != key) {
+            return key;
+        }
     }
 }
 

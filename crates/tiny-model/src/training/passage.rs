@@ -7,7 +7,7 @@ use super::source::{Source, capitalized, fill};
 use super::tools;
 use super::words::{ADJECTIVES, NOUNS};
 
-const UNKNOWN: &str = "I do not know. The text does not say that.";
+pub(super) const UNKNOWN: &str = "I do not know. The text does not say that.";
 
 /// Something told about a subject.
 #[derive(Clone)]
@@ -31,11 +31,15 @@ impl Fact {
         )
     }
 
-    /// Whether the other one tells the same of the same subject.
+    /// Whether one question asks for both: they tell the same of the same subject.
     fn is_about(&self, other: &Self) -> bool {
+        let named_by_noun = |fact: &Self| ATTRIBUTES[fact.attribute].subject == Subject::Any;
         self.subject == other.subject
-            && self.attribute == other.attribute
-            && (ATTRIBUTES[self.attribute].subject != Subject::Any || self.noun == other.noun)
+            && if named_by_noun(self) {
+                named_by_noun(other) && self.noun == other.noun
+            } else {
+                self.attribute == other.attribute
+            }
     }
 
     fn answer(&self) -> String {
