@@ -179,3 +179,60 @@ impl Scores<'_> {
         std::array::from_fn(|which| (rows[slots[which]], scores[which]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use puna_api::AttributeValue;
+
+    use super::*;
+    use crate::kernel::dot;
+
+    const DIMENSION: usize = 256;
+
+    /// Numbers around 0, equal for equal seeds.
+    fn vector(seed: u64) -> Vec<f32> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        (0..DIMENSION)
+            .map(|_| (0..4).map(|_| random.f32()).sum::<f32>() - 2.0)
+            .collect()
+    }
+
+    #[test]
+    fn what_is_nearest_among_few_of_many_is_found() {
+        const COUNT: i64 = 50_000;
+        const PARTS: i64 = 12;
+        const NEAREST: usize = 10;
+        const QUERIES: u64 = 20;
+        let key = "part".to_owned();
+        let part = |row: i64| AttributeValue::Number((row % PARTS) as f64);
+        let mut table = Table::new(Metric::Cosine, DIMENSION);
+        for row in 0..COUNT {
+            let attributes = Attributes::from_iter([(key.clone(), part(row))]);
+            table.insert(row, &vector(row as u64), &attributes);
+        }
+        table.settle();
+        // More than are always compared, and less than a tenth.
+        let filter = Filter::Eq { key, value: part(0) };
+        let rows: Vec<i64> = (0..COUNT).step_by(PARTS as usize).collect();
+        assert!(rows.len() > FEW && rows.len() < COUNT as usize / SPARSE);
+        let mut found = 0;
+        for query in 0..QUERIES {
+            let query = vector(u64::MAX - query);
+            let mut wanted: Vec<(f32, i64)> = rows
+                .iter()
+                .map(|row| (dot(&normalized(&vector(*row as u64)), &query), *row))
+                .collect();
+            wanted.sort_by(|a, b| b.0.total_cmp(&a.0));
+            let rows: HashSet<i64> = table
+                .nearest(&query, Some(&filter), NEAREST)
+                .iter()
+                .map(|(row, _)| *row)
+                .collect();
+            found += wanted[..NEAREST].iter().filter(|(_, row)| rows.contains(row)).count();
+        }
+        let recall = found as f64 / (NEAREST * QUERIES as usize) as f64;
+        assert!(recall > 0.99, "{recall}");
+    }
+}
