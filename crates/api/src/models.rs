@@ -60,7 +60,7 @@ pub struct ProviderModel {
 /// What a provider can list.
 ///
 /// # Behavior
-/// - Lists every model that a request may name, each once.
+/// - Lists every model that a request may name, each once, but for those that [`find_model`](Models::find_model) finds.
 /// - Fails as unavailable when the upstream cannot be reached; an empty list means that it has none.
 #[async_trait]
 pub trait Models: Send + Sync {
@@ -69,6 +69,19 @@ pub trait Models: Send + Sync {
 
     /// Whether the list may change while the server runs, so that it is asked for again from time to time.
     fn changes(&self) -> bool;
+
+    /// A model that is not listed, and that somebody wants to register by the id that this provider knows it by: what it is, so that
+    /// requests may name it from now on, or nothing where there is no such model. An error says why it cannot be had. Until it is
+    /// [released](Self::release_model), and also after a new start of the server, requests may come without another word.
+    async fn find_model(&self, provider_model_id: &str) -> Result<Option<ProviderModel>> {
+        let _ = provider_model_id;
+        Ok(None)
+    }
+
+    /// Takes note that no registered model leads to this one any more, so that what it holds can go once nobody uses it.
+    fn release_model(&self, provider_model_id: &str) {
+        let _ = provider_model_id;
+    }
 }
 
 /// How a provider is.

@@ -27,12 +27,23 @@ pub struct ModelRegistration {
 }
 
 impl ModelRegistration {
-    /// Checks the registration against a provider and what that lists, and completes it.
-    pub(crate) fn plan(self, target: &Target, listed: Option<&[ProviderModel]>) -> Result<ModelPlan> {
-        let provider_model_id = self.provider_model_id.unwrap_or_else(|| self.model_id.clone());
+    /// The id that the provider knows the model by.
+    pub(crate) fn provider_model_id(&self) -> &str {
+        self.provider_model_id.as_deref().unwrap_or(&self.model_id)
+    }
+
+    /// Checks the registration against a provider, what that lists, and what it `found` besides, and completes it.
+    pub(crate) fn plan(
+        self,
+        target: &Target,
+        listed: Option<&[ProviderModel]>,
+        found: Option<&ProviderModel>,
+    ) -> Result<ModelPlan> {
+        let provider_model_id = self.provider_model_id().to_owned();
         let known = listed
             .unwrap_or_default()
             .iter()
+            .chain(found)
             .find(|model| model.provider_model_id == provider_model_id);
         if known.is_none() && target.lists_all {
             let there = listed

@@ -93,7 +93,8 @@ impl Registrations {
     pub(crate) async fn register(&self, registration: ModelRegistration) -> Result<Arc<Model>> {
         let id = registration.model_id.clone();
         let _changing = self.changing.lock().await;
-        if let Some(added) = self.registry.check(registration)? {
+        let found = self.registry.find(&registration).await?;
+        if let Some(added) = self.registry.check(registration, found.as_ref())? {
             let stored = StoredModel::from(&added);
             let value = serde_json::to_vec(&stored)
                 .map_err(|error| Error::internal("a registration has no JSON form").with_source(error))?;

@@ -102,17 +102,44 @@ impl Registry {
         });
     }
 
-    /// What a registration comes to, which [`add`](Self::add) makes true; `None` stands for the same once more, whatever the provider lists by
-    /// then. Another model of the same id is a conflict, as is one too many.
-    pub(crate) fn check(&self, registration: ModelRegistration) -> Result<Option<Added>> {
+    /// What the provider of a registration finds beside the models that it lists; nothing where the same is registered already.
+    pub(crate) async fn find(&self, registration: &ModelRegistration) -> Result<Option<ProviderModel>> {
+        registration.check()?;
+        let provider_model_id = registration.provider_model_id();
+        let target = {
+            let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+            let target = sources.target_of(registration.provider_id.as_deref())?;
+            let is_known =
+                !target.lists_all || sources.lists(&target, provider_model_id) || sources.has_added(registration);
+            if is_known {
+                return Ok(None);
+            }
+            target
+        };
+        match &target.services.models {
+            Some(models) => models
+                .find_model(provider_model_id)
+                .await
+                .map_err(|error| error.with_param("provider_model_id")),
+            None => Ok(None),
+        }
+    }
+
+    /// What a registration comes to, with what its provider [found](Self::find), which [`add`](Self::add) makes true; `None` stands for the
+    /// same once more, whatever the provider lists by then. Another model of the same id is a conflict, as is one too many.
+    pub(crate) fn check(
+        &self,
+        registration: ModelRegistration,
+        found: Option<&ProviderModel>,
+    ) -> Result<Option<Added>> {
         registration.check()?;
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if sources.added.iter().any(|added| added.registration == registration) {
+        if sources.has_added(&registration) {
             return Ok(None);
         }
         let target = sources.target_of(registration.provider_id.as_deref())?;
         let listed = sources.listed.get(&target.provider_id).map(Vec::as_slice);
-        let plan = registration.clone().plan(&target, listed)?;
+        let plan = registration.clone().plan(&target, listed, found)?;
         if sources.added.iter().any(|added| added.plan == plan) {
             return Ok(None);
         }
@@ -141,8 +168,10 @@ impl Registry {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         added.retain(|added| !sources.is_configured(&added.plan.model_id));
         if sources.added != added {
-            sources.added = added;
+            let before = std::mem::replace(&mut sources.added, added);
             self.table.store(Arc::new(sources.table()));
+            drop(sources);
+            self.release(&before);
         }
     }
 
@@ -171,7 +200,29 @@ impl Registry {
 
     /// Takes a model back that was registered while a server ran.
     pub(crate) fn remove(&self, id: &str) {
-        self.change(|sources| sources.added.retain(|added| added.plan.model_id != id));
+        let mut removed = Vec::new();
+        self.change(|sources| {
+            removed.extend(sources.added.extract_if(.., |added| added.plan.model_id == id));
+        });
+        self.release(&removed);
+    }
+
+    /// Tells providers of those of their models that were registered and that no id leads to any more.
+    fn release(&self, added: &[Added]) {
+        let table = self.table.load();
+        for Added { plan, .. } in added {
+            let provider_model_id = plan.provider_model_id.as_deref().unwrap_or(&plan.model_id);
+            if table
+                .routes
+                .contains_key(&full_id(&plan.provider_id, provider_model_id))
+            {
+                continue;
+            }
+            let target = table.targets.get(&plan.provider_id);
+            if let Some(models) = target.and_then(|target| target.services.models.as_ref()) {
+                models.release_model(provider_model_id);
+            }
+        }
     }
 
     /// Whether an id leads to a model that is registered or listed.
@@ -256,6 +307,11 @@ pub(crate) fn taken(id: &str) -> Error {
     Error::conflict(format!("there is a model `{}` already", shortened(id))).with_param("model_id")
 }
 
+/// The id that every model of a provider has.
+fn full_id(provider_id: &str, provider_model_id: &str) -> String {
+    format!("{provider_id}/{provider_model_id}")
+}
+
 /// A name for a message, of a length that a reader can bear.
 fn shortened(id: &str) -> std::borrow::Cow<'_, str> {
     const LONGEST: usize = 200;
@@ -276,7 +332,7 @@ impl Sources {
         };
         for target in self.model_targets() {
             for listed in self.listed.get(&target.provider_id).into_iter().flatten() {
-                let id = format!("{}/{}", target.provider_id, listed.provider_model_id);
+                let id = full_id(&target.provider_id, &listed.provider_model_id);
                 table.add(
                     Model {
                         id,
@@ -298,6 +354,11 @@ impl Sources {
             }
         }
         table
+    }
+
+    /// Whether the same was registered while a server ran.
+    fn has_added(&self, registration: &ModelRegistration) -> bool {
+        self.added.iter().any(|added| added.registration == *registration)
     }
 
     fn is_configured(&self, id: &str) -> bool {
@@ -387,7 +448,7 @@ impl Table {
             certain,
         };
         // A registered model answers under its full name too, where no other model has that name.
-        let full = format!("{}/{}", model.provider_id, model.provider_model_id);
+        let full = full_id(&model.provider_id, &model.provider_model_id);
         if full != model.id {
             self.routes.entry(full).or_insert_with(|| route.clone());
         }
@@ -398,7 +459,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use puna_api::ErrorKind;
+    use async_trait::async_trait;
+    use puna_api::{ErrorKind, Models, RequestContext};
 
     use super::*;
 
@@ -530,7 +592,7 @@ mod tests {
     /// Registers a model with this server alone.
     fn register(registry: &Registry, asked: ModelRegistration) -> Result<Arc<Model>> {
         let id = asked.model_id.clone();
-        if let Some(added) = registry.check(asked)? {
+        if let Some(added) = registry.check(asked, None)? {
             registry.add(added);
         }
         registry.route(&id).map(|route| route.model)
@@ -562,6 +624,73 @@ mod tests {
         assert_eq!(registry.route("mine").unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(registry.check_added("mine").unwrap_err().kind(), ErrorKind::NotFound);
         assert!(registry.route("other").is_ok());
+    }
+
+    /// A provider that has a model which it does not list.
+    #[derive(Debug, Default)]
+    struct Shelf {
+        released: Mutex<Vec<String>>,
+    }
+
+    #[async_trait]
+    impl Models for Shelf {
+        async fn list_models(&self, _context: &RequestContext) -> Result<Vec<ProviderModel>> {
+            Ok(Vec::new())
+        }
+
+        fn changes(&self) -> bool {
+            false
+        }
+
+        async fn find_model(&self, provider_model_id: &str) -> Result<Option<ProviderModel>> {
+            match provider_model_id {
+                "unlisted" => Ok(Some(listed("unlisted", ModelType::Rerank))),
+                "damaged" => Err(Error::invalid_request("it is damaged")),
+                _ => Ok(None),
+            }
+        }
+
+        fn release_model(&self, provider_model_id: &str) {
+            self.released.lock().unwrap().push(provider_model_id.to_owned());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_provider_may_have_more_than_it_lists_and_hears_when_nobody_needs_it() {
+        let registry = registry();
+        let shelf = Arc::new(Shelf::default());
+        registry.add_target(Target {
+            services: Services::default().with_models(Arc::clone(&shelf) as _),
+            ..target("shelf", true)
+        });
+        let asked = |id: &str, of: &str| registration(id, Some("shelf"), Some(of));
+        for (of, message) in [("damaged", "it is damaged"), ("other", "has no model `other`")] {
+            let asked = asked("mine", of);
+            let error = match registry.find(&asked).await {
+                Ok(found) => registry.check(asked, found.as_ref()).unwrap_err(),
+                Err(error) => error,
+            };
+            assert!(error.message().contains(message), "{error}");
+            assert_eq!(
+                (error.kind(), error.param()),
+                (ErrorKind::InvalidRequest, Some("provider_model_id"))
+            );
+        }
+        for id in ["mine", "yours", "ours"] {
+            let asked = asked(id, "unlisted");
+            let found = registry.find(&asked).await.unwrap();
+            registry.add(registry.check(asked, found.as_ref()).unwrap().unwrap());
+            assert_eq!(registry.route(id).unwrap().model.model_type, ModelType::Rerank);
+        }
+        // The same once more needs no finding.
+        assert_eq!(registry.find(&asked("mine", "unlisted")).await.unwrap(), None);
+        registry.remove("mine");
+        let left = registry.sources.lock().unwrap().added.clone();
+        registry.set_added(left[..1].to_vec());
+        assert_eq!(*shelf.released.lock().unwrap(), [""; 0]);
+        // Another server took the last one back.
+        registry.set_added(Vec::new());
+        assert_eq!(*shelf.released.lock().unwrap(), ["unlisted"]);
     }
 
     #[test]
@@ -641,7 +770,7 @@ mod tests {
                 "model_id",
             ),
         ] {
-            let error = registry.check(asked.clone()).unwrap_err();
+            let error = registry.check(asked.clone(), None).unwrap_err();
             assert_eq!((error.kind(), error.param()), (kind, Some(param)), "{asked:?}");
         }
         let error = registry.check_added("fast").unwrap_err();

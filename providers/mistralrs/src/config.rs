@@ -12,8 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use kv_cache::{KvCache, PagedAttention};
+pub use registrable::Registrable;
 
 mod kv_cache;
+mod registrable;
 
 /// The path, and the id, of the demo model, which comes with the provider.
 pub const DEMO_MODEL: &str = "puna/tiny";
@@ -25,6 +27,11 @@ pub struct MistralrsConfig {
     /// The models to serve. Default: the demo model alone.
     #[serde(default = "demo_model_alone")]
     pub models: Vec<LocalModel>,
+
+    /// Models that may be registered while the server runs, beside those in `models`: what `puna model pull` got, by `hf:ORG/NAME`,
+    /// and those in some folders.
+    #[serde(default, skip_serializing_if = "Registrable::is_default")]
+    pub registrable: Registrable,
 
     /// The most models that are loaded at the same time. Another one takes the place of the one that was not used for the longest
     /// time, and waits while all are in use. Default: all of them.
@@ -154,6 +161,7 @@ impl Default for MistralrsConfig {
     fn default() -> Self {
         Self {
             models: demo_model_alone(),
+            registrable: Registrable::default(),
             max_loaded_models: None,
             max_loaded_bytes: None,
             max_running: max_running(),
@@ -193,6 +201,9 @@ impl MistralrsConfig {
                 return Err(Error::configuration(message).with_param(format!("models[{index}].id")));
             }
         }
+        self.registrable.validate().map_err(|(place, message)| {
+            Error::configuration(message).with_param(format!("registrable.folders[{place}]"))
+        })?;
         let at_start = self.models.iter().filter(|model| model.load == Load::Start).count();
         match self.max_loaded_models {
             Some(most) if at_start > most.get() => {
@@ -388,6 +399,11 @@ mod tests {
                 json!({"models": [{"path": "x"}, {"path": "y"}, {"path": "z", "load": "first_use"}], "max_loaded_models": 1}),
                 "max_loaded_models",
                 "is 1, but 2 models are to be loaded at the start",
+            ),
+            (
+                json!({"registrable": {"folders": ["/models", "more"]}}),
+                "registrable.folders[1]",
+                "must be an absolute path, not `more`",
             ),
         ];
         for (config, path, message) in cases {

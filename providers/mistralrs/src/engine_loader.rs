@@ -1,18 +1,19 @@
 //! Loads the models of a configuration into engines.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use puna_api::{Error, Host, Result};
 use puna_hub::Cache;
 
 use crate::checkpoint::Checkpoint;
-use crate::config::{LocalModel, MistralrsConfig};
+use crate::config::{LocalModel, MistralrsConfig, Registrable};
 use crate::engine::{Embedder, Engine, EngineSettings};
 use crate::meters::Meters;
 use crate::pool::{Lease, Loader};
@@ -63,10 +64,11 @@ impl LoadedModel {
     }
 }
 
-/// Loads the models of a configuration.
+/// Loads the models of a configuration, and those that may be registered besides.
 #[derive(Debug)]
 pub(crate) struct EngineLoader {
     models: BTreeMap<String, (LocalModel, Meters)>,
+    registrable: Registrable,
     max_running: NonZeroUsize,
     max_waiting: usize,
     host: Host,
@@ -84,17 +86,60 @@ impl EngineLoader {
                     (model.id(), (model, meters))
                 })
                 .collect(),
+            registrable: config.registrable,
             max_running: config.max_running,
             max_waiting: config.max_waiting,
             host,
         }
     }
 
-    /// The files of a model, as far as they are there.
-    pub(crate) fn checkpoint(&self, id: &str) -> Option<Checkpoint> {
-        let (model, _) = self.models.get(id)?;
-        let path = self.path(model).ok()?;
-        Checkpoint::find(&path, model.uqff.as_deref()).ok()
+    /// The ids of the models of the configuration.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.models.keys().map(String::as_str)
+    }
+
+    /// A model of the configuration, or one that may be registered.
+    fn model(&self, id: &str) -> Result<Cow<'_, LocalModel>> {
+        match self.models.get(id) {
+            Some((model, _)) => Ok(Cow::Borrowed(model)),
+            None => self.registrable(id).map(Cow::Owned),
+        }
+    }
+
+    /// A model that is not in the configuration, and may be registered.
+    fn registrable(&self, id: &str) -> Result<LocalModel> {
+        let Some(model) = self.registrable.model(id)? else {
+            let there: Vec<&str> = self.ids().collect();
+            let message = format!(
+                "the model `{id}` is not configured; there are: {}; others go by `hf:ORG/NAME`, once `puna model pull` got them, or by their \
+                 path in one of the folders of `registrable.folders`",
+                there.join(", ")
+            );
+            return Err(Error::not_found(message)
+                .with_code("model_not_found")
+                .with_param("model"));
+        };
+        match self.models.iter().find(|(_, (other, _))| other.path == model.path) {
+            // Two engines of one model would take twice the memory.
+            Some((configured, _)) => Err(Error::configuration(format!(
+                "the configuration has the model `{id}` already; it goes by `{configured}` there"
+            ))),
+            None => Ok(model),
+        }
+    }
+
+    /// The files of a model, sound as far as names and headers tell.
+    pub(crate) fn checkpoint(&self, id: &str) -> Result<Checkpoint> {
+        let model = self.model(id)?;
+        Checkpoint::find(&self.path(&model)?, model.uqff.as_deref())
+    }
+
+    /// The files of a model that is not in the configuration, and may be registered.
+    pub(crate) async fn find(&self, id: &str) -> Result<Checkpoint> {
+        let path = self.path(&self.registrable(id)?)?;
+        tokio::task::spawn_blocking(move || Checkpoint::find(&path, None))
+            .await
+            .map_err(|cause| Error::internal("the model's files were not looked at to the end").with_source(cause))?
     }
 
     /// Where the files of a model are, or for the demo model, will be.
@@ -128,17 +173,22 @@ impl EngineLoader {
 impl Loader for EngineLoader {
     type Model = LoadedModel;
 
+    fn idle_timeout(&self, id: &str) -> Result<Option<Duration>> {
+        self.model(id).map(|model| model.idle_timeout)
+    }
+
     fn size_bytes(&self, id: &str) -> u64 {
         self.checkpoint(id).map_or(0, |checkpoint| checkpoint.weight_bytes)
     }
 
     async fn load(&self, id: &str) -> Result<LoadedModel> {
-        let (model, meters) = self
-            .models
-            .get(id)
-            .ok_or_else(|| Error::internal(format!("the model `{id}` is not configured")))?;
+        let model = self.model(id)?;
+        let meters = match self.models.get(id) {
+            Some((_, meters)) => meters.clone(),
+            None => Meters::new(self.host.provider_id(), id),
+        };
         let started = Instant::now();
-        let path = self.path(model)?;
+        let path = self.path(&model)?;
         if model.is_demo() {
             self.make_demo_model(path.clone()).await?;
         }
@@ -157,7 +207,7 @@ impl Loader for EngineLoader {
             kv_cache: model.kv_cache.unwrap_or_default(),
             max_running: model.max_running.unwrap_or(self.max_running),
             max_waiting: self.max_waiting,
-            meters: meters.clone(),
+            meters,
             host: self.host.clone(),
         };
         let loaded = if embeds {

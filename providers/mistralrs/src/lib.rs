@@ -27,7 +27,7 @@ mod template;
 mod tool_calls;
 mod utf8;
 
-pub use config::{DEMO_MODEL, DType, Device, KvCache, Load, LocalModel, MistralrsConfig, PagedAttention};
+pub use config::{DEMO_MODEL, DType, Device, KvCache, Load, LocalModel, MistralrsConfig, PagedAttention, Registrable};
 pub use provider::Mistralrs;
 
 puna_api::register_provider!(Mistralrs);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +16,9 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) trait Loader: Send + Sync + 'static {
     /// A loaded model.
     type Model: Send + Sync + 'static;
+
+    /// How long a model of this id stays loaded that nobody uses, for ever where that is `None`. Fails where there is no such model.
+    fn idle_timeout(&self, id: &str) -> Result<Option<Duration>>;
 
     /// The memory that a model is going to take, as far as that is known.
     fn size_bytes(&self, id: &str) -> u64;
@@ -55,7 +59,8 @@ pub(crate) struct Pool<L: Loader>(Arc<Inner<L>>);
 
 struct Inner<L: Loader> {
     loader: L,
-    slots: BTreeMap<String, Slot<L::Model>>,
+    /// Of the models that somebody asked for.
+    slots: RwLock<BTreeMap<String, Arc<Slot<L::Model>>>>,
     limits: Limits,
     /// One model is loaded at a time: it takes all of the machine.
     loading: tokio::sync::Mutex<()>,
@@ -66,6 +71,8 @@ struct Inner<L: Loader> {
 
 struct Slot<M> {
     idle_timeout: Option<Duration>,
+    /// Whether it goes for good when nobody uses it.
+    is_released: AtomicBool,
     state: Mutex<State<M>>,
 }
 
@@ -114,20 +121,11 @@ struct Held<L: Loader> {
 }
 
 impl<L: Loader> Pool<L> {
-    /// A pool of models of these ids, none of them loaded. A model goes when nobody used it for its duration.
-    pub(crate) fn new(
-        loader: L,
-        models: impl IntoIterator<Item = (String, Option<Duration>)>,
-        limits: Limits,
-        host: Host,
-    ) -> Self {
-        let slot = |idle_timeout| Slot {
-            idle_timeout,
-            state: Mutex::new(State::Absent),
-        };
+    /// A pool of the models that the loader knows, none of them loaded.
+    pub(crate) fn new(loader: L, limits: Limits, host: Host) -> Self {
         Self(Arc::new(Inner {
             loader,
-            slots: models.into_iter().map(|(id, idle)| (id, slot(idle))).collect(),
+            slots: RwLock::default(),
             limits,
             loading: tokio::sync::Mutex::new(()),
             freed: Notify::new(),
@@ -135,39 +133,40 @@ impl<L: Loader> Pool<L> {
         }))
     }
 
-    /// The ids of all models.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.0.slots.keys().map(String::as_str)
-    }
-
     /// The loader.
     pub(crate) fn loader(&self) -> &L {
         &self.0.loader
     }
 
-    /// A model, loaded if need be; none when there is no such model. Whoever asks for a model that is being loaded waits for the
-    /// same work, which goes on when they give up.
-    pub(crate) async fn get(&self, id: &str) -> Option<Result<Lease<L>>> {
-        let slot = self.0.slots.get(id)?;
+    /// A model, loaded if need be. Whoever asks for a model that is being loaded waits for the same work, which goes on when they
+    /// give up.
+    pub(crate) async fn get(&self, id: &str) -> Result<Lease<L>> {
+        let slot = self.0.slot(id)?;
         loop {
-            let mut outcome = match self.0.look(slot, id) {
-                Look::Loaded(lease) => return Some(Ok(lease)),
-                Look::Failed(failure) => return Some(Err(failure.error())),
+            let mut outcome = match self.0.look(&slot, id) {
+                Look::Loaded(lease) => return Ok(lease),
+                Look::Failed(failure) => return Err(failure.error()),
                 Look::Loading(loading) => loading.outcome,
             };
             let outcome = match outcome.wait_for(Option::is_some).await {
                 Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
-                Err(_) => return Some(Err(Error::unavailable("the server is shutting down"))),
+                Err(_) => return Err(Error::unavailable("the server is shutting down")),
             };
-            if let Err(failure) = outcome {
-                return Some(Err(failure.error()));
-            }
+            outcome.map_err(|failure| failure.error())?;
+        }
+    }
+
+    /// Lets go of a model for good, and of what is known of it: at once, or when it is no longer in use.
+    pub(crate) fn release(&self, id: &str) {
+        if let Some(slot) = self.0.known(id) {
+            slot.is_released.store(true, Ordering::Relaxed);
+            self.0.settle(id);
         }
     }
 
     /// A model, if it is loaded. Using it this way does not count as use.
     pub(crate) fn peek<T>(&self, id: &str, look: impl FnOnce(&L::Model) -> T) -> Option<T> {
-        match &*lock(&self.0.slots.get(id)?.state) {
+        match &*lock(&self.0.known(id)?.state) {
             State::Loaded(loaded) => Some(look(&loaded.model)),
             State::Absent | State::Loading(_) | State::Failed(_) => None,
         }
@@ -175,7 +174,7 @@ impl<L: Loader> Pool<L> {
 
     /// Fails as unavailable while a model that was in use does not work.
     pub(crate) fn check(&self) -> Result<()> {
-        for (id, slot) in &self.0.slots {
+        for (id, slot) in self.0.all() {
             match &*lock(&slot.state) {
                 State::Loaded(loaded) if !L::is_alive(&loaded.model) => {
                     return Err(Error::unavailable(format!("the engine of the model `{id}` stopped")));
@@ -200,7 +199,63 @@ enum Look<L: Loader> {
 }
 
 impl<L: Loader> Inner<L> {
-    fn look(self: &Arc<Self>, slot: &Slot<L::Model>, id: &str) -> Look<L> {
+    /// The slot of a model that somebody asks for.
+    fn slot(&self, id: &str) -> Result<Arc<Slot<L::Model>>> {
+        {
+            let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(slot) = slots.get(id) {
+                slot.is_released.store(false, Ordering::Relaxed);
+                return Ok(Arc::clone(slot));
+            }
+        }
+        let idle_timeout = self.loader.idle_timeout(id)?;
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.entry(id.to_owned()).or_insert_with(|| {
+            Arc::new(Slot {
+                idle_timeout,
+                is_released: AtomicBool::new(false),
+                state: Mutex::new(State::Absent),
+            })
+        });
+        Ok(Arc::clone(slot))
+    }
+
+    /// The slot of a model that somebody has asked for.
+    fn known(&self, id: &str) -> Option<Arc<Slot<L::Model>>> {
+        self.slots
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
+    }
+
+    /// All slots, each with its model's id.
+    fn all(&self) -> Vec<(String, Arc<Slot<L::Model>>)> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect()
+    }
+
+    /// Removes the slot of a model that was released, and with it the model, unless it is in use or being loaded.
+    fn settle(&self, id: &str) {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let is_due = slots.get(id).is_some_and(|slot| {
+            slot.is_released.load(Ordering::Relaxed)
+                && match &*lock(&slot.state) {
+                    State::Loading(_) => false,
+                    State::Loaded(loaded) => lock(&loaded.usage).users == 0,
+                    State::Absent | State::Failed(_) => true,
+                }
+        });
+        let removed = is_due.then(|| slots.remove(id));
+        drop(slots);
+        // An engine takes its time to go.
+        drop(removed);
+        if is_due {
+            self.freed.notify_waiters();
+        }
+    }
+
+    fn look(self: &Arc<Self>, slot: &Arc<Slot<L::Model>>, id: &str) -> Look<L> {
         let mut state = lock(&slot.state);
         let again = match &*state {
             State::Loaded(loaded) if L::is_alive(&loaded.model) => return Look::Loaded(self.lease(loaded, id)),
@@ -211,7 +266,7 @@ impl<L: Loader> Inner<L> {
             }
             State::Absent | State::Failed(_) => false,
         };
-        Look::Loading(self.begin(&mut state, id, again))
+        Look::Loading(self.begin(slot, &mut state, id, again))
     }
 
     fn lease(self: &Arc<Self>, loaded: &Arc<Loaded<L::Model>>, id: &str) -> Lease<L> {
@@ -224,11 +279,17 @@ impl<L: Loader> Inner<L> {
     }
 
     /// Begins to load a model in the place of whatever is there.
-    fn begin(self: &Arc<Self>, state: &mut State<L::Model>, id: &str, again: bool) -> Loading {
+    fn begin(
+        self: &Arc<Self>,
+        slot: &Arc<Slot<L::Model>>,
+        state: &mut State<L::Model>,
+        id: &str,
+        again: bool,
+    ) -> Loading {
         let (sender, outcome) = watch::channel(None);
         let loading = Loading { again, outcome };
         *state = State::Loading(loading.clone());
-        let (pool, id) = (Arc::clone(self), id.to_owned());
+        let (pool, slot, id) = (Arc::clone(self), Arc::clone(slot), id.to_owned());
         self.host.spawn(async move {
             let shutdown = pool.host.shutdown();
             let loaded = tokio::select! {
@@ -236,11 +297,10 @@ impl<L: Loader> Inner<L> {
                 // Whoever waits hears of it when the sender is dropped.
                 () = shutdown => return,
             };
-            let Some(slot) = pool.slots.get(&id) else { return };
             let outcome = match loaded {
                 Ok(loaded) => {
                     let loaded = Arc::new(loaded);
-                    pool.watch_idleness(slot, &id, &loaded);
+                    pool.watch_idleness(&slot, &id, &loaded);
                     *lock(&slot.state) = State::Loaded(loaded);
                     Ok(())
                 }
@@ -255,6 +315,7 @@ impl<L: Loader> Inner<L> {
                 }
             };
             let _ = sender.send(Some(outcome));
+            pool.settle(&id);
         });
         loading
     }
@@ -285,16 +346,16 @@ impl<L: Loader> Inner<L> {
             // Asked before looking, so that nothing that happens in between is missed.
             let freed = self.freed.notified();
             let (mut models, mut bytes) = (0, size_bytes);
-            let mut oldest: Option<(Instant, &Slot<L::Model>)> = None;
-            for slot in self.slots.values() {
+            let mut oldest: Option<(Instant, Arc<Slot<L::Model>>)> = None;
+            for (_, slot) in self.all() {
                 let State::Loaded(loaded) = &*lock(&slot.state) else {
                     continue;
                 };
                 models += 1;
                 bytes += loaded.size_bytes;
                 let usage = lock(&loaded.usage);
-                if usage.users == 0 && oldest.is_none_or(|(last, _)| usage.last < last) {
-                    oldest = Some((usage.last, slot));
+                if usage.users == 0 && oldest.as_ref().is_none_or(|(last, _)| usage.last < *last) {
+                    oldest = Some((usage.last, Arc::clone(&slot)));
                 }
             }
             let fits = self.limits.models.is_none_or(|most| models < most)
@@ -303,7 +364,7 @@ impl<L: Loader> Inner<L> {
                 return Ok(());
             }
             match oldest {
-                Some((_, slot)) => drop(self.unload_if(slot, |_| true)),
+                Some((_, slot)) => drop(self.unload_if(&slot, |_| true)),
                 None => timeout_at(deadline, freed).await.map_err(|_| {
                     Error::unavailable(format!(
                         "there is no room for the model `{id}`: the {models} that are loaded are in use"
@@ -329,12 +390,13 @@ impl<L: Loader> Inner<L> {
     }
 
     /// Unloads a model once nobody used it for its time.
-    fn watch_idleness(self: &Arc<Self>, slot: &Slot<L::Model>, id: &str, loaded: &Arc<Loaded<L::Model>>) {
+    fn watch_idleness(self: &Arc<Self>, slot: &Arc<Slot<L::Model>>, id: &str, loaded: &Arc<Loaded<L::Model>>) {
         let Some(idle_timeout) = slot.idle_timeout else {
             return;
         };
         // Neither keeps the model, nor the pool, nor the server.
-        let (pool, loaded, id) = (Arc::downgrade(self), Arc::downgrade(loaded), id.to_owned());
+        let (pool, slot, loaded) = (Arc::downgrade(self), Arc::downgrade(slot), Arc::downgrade(loaded));
+        let id = id.to_owned();
         let mut shutdown = self.host.shutdown();
         self.host.spawn(async move {
             let mut wake = Instant::now() + idle_timeout;
@@ -343,17 +405,16 @@ impl<L: Loader> Inner<L> {
                     () = tokio::time::sleep_until(wake) => {}
                     () = &mut shutdown => return,
                 }
-                let (Some(pool), Some(loaded)) = (pool.upgrade(), loaded.upgrade()) else {
+                let (Some(pool), Some(slot), Some(loaded)) = (pool.upgrade(), slot.upgrade(), loaded.upgrade()) else {
                     return;
                 };
-                let Some(slot) = pool.slots.get(&id) else { return };
                 {
                     let usage = lock(&loaded.usage);
                     let last = if usage.users > 0 { Instant::now() } else { usage.last };
                     wake = last + idle_timeout;
                 }
                 drop(loaded);
-                if wake <= Instant::now() && pool.unload_if(slot, |usage| usage.last.elapsed() >= idle_timeout) {
+                if wake <= Instant::now() && pool.unload_if(&slot, |usage| usage.last.elapsed() >= idle_timeout) {
                     tracing::info!(model = id, "unloaded the model: nobody used it");
                     return;
                 }
@@ -372,14 +433,14 @@ impl<L: Loader> Inner<L> {
             }
         }
         self.freed.notify_waiters();
-        if L::is_alive(&loaded.model) {
-            return;
-        }
-        // Those who come next need not wait as long.
-        if let Some(slot) = self.slots.get(id) {
+        let Some(slot) = self.known(id) else { return };
+        if slot.is_released.load(Ordering::Relaxed) {
+            self.settle(id);
+        } else if !L::is_alive(&loaded.model) {
+            // Those who come next need not wait as long.
             let mut state = lock(&slot.state);
             if matches!(&*state, State::Loaded(current) if Arc::ptr_eq(current, loaded)) {
-                self.begin(&mut state, id, true);
+                self.begin(&slot, &mut state, id, true);
             }
         }
     }
@@ -413,7 +474,8 @@ impl<L: Loader> Drop for Held<L> {
 
 impl<L: Loader> std::fmt::Debug for Pool<L> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_list().entries(self.ids()).finish()
+        let ids = self.0.all().into_iter().map(|(id, _)| id);
+        formatter.debug_list().entries(ids).finish()
     }
 }
 

@@ -47,11 +47,6 @@ impl Provider for Mistralrs {
     async fn build(config: MistralrsConfig, host: Host) -> Result<Services> {
         let at_start = |model: &&LocalModel| model.load == Load::Start;
         let first: Vec<String> = config.models.iter().filter(at_start).map(LocalModel::id).collect();
-        let models: Vec<_> = config
-            .models
-            .iter()
-            .map(|model| (model.id(), model.idle_timeout))
-            .collect();
         let limits = Limits {
             models: config.max_loaded_models.map(NonZeroUsize::get),
             bytes: config.max_loaded_bytes.map(NonZeroU64::get),
@@ -59,13 +54,11 @@ impl Provider for Mistralrs {
         };
         let provider = Arc::new(Self {
             images: Images::new(config.network.clone().unwrap_or_default(), &host),
-            learns: first.len() < models.len(),
-            pool: Pool::new(EngineLoader::new(config, host.clone()), models, limits, host),
+            learns: first.len() < config.models.len(),
+            pool: Pool::new(EngineLoader::new(config, host.clone()), limits, host),
         });
         for id in first {
-            if let Some(loaded) = provider.pool.get(&id).await {
-                loaded?;
-            }
+            provider.pool.get(&id).await?;
         }
         let inference: Arc<dyn Inference> = Arc::clone(&provider) as _;
         let models: Arc<dyn Models> = Arc::clone(&provider) as _;
@@ -88,19 +81,11 @@ impl Mistralrs {
         });
         let (embeds, context_length, dimension) = known
             .or_else(|| {
-                let files = self.pool.loader().checkpoint(id)?;
+                let files = self.pool.loader().checkpoint(id).ok()?;
                 Some((files.embeds, files.context_length, files.dimension))
             })
             .unwrap_or_default();
-        let numbers = [("context_length", context_length), ("embedding_dimension", dimension)];
-        let metadata = numbers
-            .into_iter()
-            .filter_map(|(name, number)| Some((name.to_owned(), json!(number?))));
-        ProviderModel {
-            provider_model_id: id.to_owned(),
-            model_type: if embeds { ModelType::Embedding } else { ModelType::Llm },
-            metadata: metadata.collect(),
-        }
+        provider_model(id, embeds, context_length, dimension)
     }
 
     /// Reads a request for a chat, gets its images, and makes a plan of it.
@@ -146,22 +131,25 @@ impl Mistralrs {
 
     /// The model that a request was routed to, loaded if need be.
     async fn lease<T>(&self, request: &InferenceRequest<T>) -> Result<Lease<EngineLoader>> {
-        let id = &request.model.provider_model_id;
-        match self.pool.get(id).await {
-            // A model that the operator got wrong is no fault of the caller.
-            Some(loaded) => loaded.map_err(|error| match error.kind() {
-                ErrorKind::Configuration => Error::unavailable(error.message()).with_source(error),
-                _ => error,
-            }),
-            None => {
-                let there: Vec<&str> = self.pool.ids().collect();
-                let there = there.join(", ");
-                let message = format!("the model `{id}` is not configured; there are: {there}");
-                Err(Error::not_found(message)
-                    .with_code("model_not_found")
-                    .with_param("model"))
-            }
-        }
+        let leased = self.pool.get(&request.model.provider_model_id).await;
+        // A model that the operator got wrong is no fault of the caller.
+        leased.map_err(|error| match error.kind() {
+            ErrorKind::Configuration => Error::unavailable(error.message()).with_source(error),
+            _ => error,
+        })
+    }
+}
+
+/// What is known of a model, as it is listed.
+fn provider_model(id: &str, embeds: bool, context_length: Option<u64>, dimension: Option<u64>) -> ProviderModel {
+    let numbers = [("context_length", context_length), ("embedding_dimension", dimension)];
+    let metadata = numbers
+        .into_iter()
+        .filter_map(|(name, number)| Some((name.to_owned(), json!(number?))));
+    ProviderModel {
+        provider_model_id: id.to_owned(),
+        model_type: if embeds { ModelType::Embedding } else { ModelType::Llm },
+        metadata: metadata.collect(),
     }
 }
 
@@ -278,12 +266,32 @@ impl Inference for Mistralrs {
 #[async_trait]
 impl Models for Mistralrs {
     async fn list_models(&self, _context: &RequestContext) -> Result<Vec<ProviderModel>> {
-        let models = self.pool.ids().map(|id| self.listed(id));
+        let models = self.pool.loader().ids().map(|id| self.listed(id));
         Ok(models.collect())
     }
 
     fn changes(&self) -> bool {
         self.learns
+    }
+
+    async fn find_model(&self, provider_model_id: &str) -> Result<Option<ProviderModel>> {
+        let found = self.pool.loader().find(provider_model_id).await;
+        let files = found.map_err(|error| match error.kind() {
+            ErrorKind::Configuration | ErrorKind::NotFound => {
+                Error::invalid_request(error.message()).with_source(error)
+            }
+            _ => error,
+        })?;
+        Ok(Some(provider_model(
+            provider_model_id,
+            files.embeds,
+            files.context_length,
+            files.dimension,
+        )))
+    }
+
+    fn release_model(&self, provider_model_id: &str) {
+        self.pool.release(provider_model_id);
     }
 }
 

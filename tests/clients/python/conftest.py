@@ -1,5 +1,8 @@
+import contextlib
 import itertools
 import os
+import re
+import subprocess
 
 import httpx
 import openai
@@ -26,6 +29,27 @@ def client(url):
         openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, http_client=http) as client,
     ):
         yield client
+
+
+@contextlib.contextmanager
+def served(configuration, environment, *arguments):
+    """The address of a server of its own, which must end well."""
+    command = [os.environ["PUNA_BINARY"], "run", configuration, "--port", "0", *arguments]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        said = ""
+        for line in process.stdout:
+            said += line
+            if found := re.search(r"http://[\w.:\[\]-]+", line):
+                break
+        else:
+            raise AssertionError(f"exit status {process.wait()}: {said}")
+        yield found.group()
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def model_of(client, provider_id, model_type):

@@ -2,12 +2,12 @@
 
 import json
 import os
-import re
 import subprocess
 import urllib.request
 from pathlib import Path
 
 import pytest
+from conftest import served
 
 FIXTURES = Path(__file__).parents[3] / "crates" / "config" / "tests" / "fixtures"
 
@@ -36,23 +36,9 @@ def test_what_is_missing_is_told_in_one_report(configuration, environment):
 
 
 def test_the_rest_is_served(configuration, environment):
-    command = [os.environ["PUNA_BINARY"], "run", configuration, "--skip-missing", "--port", "0"]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        said = ""
-        for line in process.stdout:
-            said += line
-            if found := re.search(r"http://[\w.:\[\]-]+", line):
-                break
-        else:
-            raise AssertionError(f"exit status {process.wait()}: {said}")
-        with urllib.request.urlopen(f"{found.group()}/v1/health") as answer:
+    with served(configuration, environment, "--skip-missing") as url:
+        with urllib.request.urlopen(f"{url}/v1/health") as answer:
             assert json.load(answer) == {"status": "OK"}
-        with urllib.request.urlopen(f"{found.group()}/v1/providers") as answer:
-            served = {provider["provider_type"] for provider in json.load(answer)["data"]}
-        assert "remote::vllm" in served and "remote::nowhere" not in served
-        process.terminate()
-        assert process.wait(timeout=60) == 0
-    finally:
-        process.kill()
-        process.wait()
+        with urllib.request.urlopen(f"{url}/v1/providers") as answer:
+            types = {provider["provider_type"] for provider in json.load(answer)["data"]}
+        assert "remote::vllm" in types and "remote::nowhere" not in types

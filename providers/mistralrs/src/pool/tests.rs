@@ -13,6 +13,7 @@ struct Fake {
 
 #[derive(Default)]
 struct FakeLoader {
+    models: BTreeMap<String, Option<Duration>>,
     loads: Arc<Mutex<Vec<String>>>,
     fails: Arc<AtomicBool>,
     loading_now: AtomicUsize,
@@ -21,6 +22,11 @@ struct FakeLoader {
 #[async_trait]
 impl Loader for FakeLoader {
     type Model = Fake;
+
+    fn idle_timeout(&self, id: &str) -> Result<Option<Duration>> {
+        let found = self.models.get(id).copied();
+        found.ok_or_else(|| Error::not_found(format!("there is no `{id}`")))
+    }
 
     fn size_bytes(&self, id: &str) -> u64 {
         id.len() as u64
@@ -59,13 +65,16 @@ struct Bench {
 impl Bench {
     fn new(models: &[(&str, Option<u64>)], limits: Limits) -> Self {
         let host = TestHost::new().unwrap();
-        let loader = FakeLoader::default();
-        let (loads, fails) = (Arc::clone(&loader.loads), Arc::clone(&loader.fails));
         let models = models
             .iter()
             .map(|(id, idle)| ((*id).to_owned(), idle.map(Duration::from_millis)));
+        let loader = FakeLoader {
+            models: models.collect(),
+            ..FakeLoader::default()
+        };
+        let (loads, fails) = (Arc::clone(&loader.loads), Arc::clone(&loader.fails));
         Self {
-            pool: Pool::new(loader, models, limits, host.host()),
+            pool: Pool::new(loader, limits, host.host()),
             loads,
             fails,
             _host: host,
@@ -73,7 +82,7 @@ impl Bench {
     }
 
     async fn get(&self, id: &str) -> Lease<FakeLoader> {
-        self.pool.get(id).await.unwrap().unwrap()
+        self.pool.get(id).await.unwrap()
     }
 
     fn loads(&self) -> Vec<String> {
@@ -81,10 +90,8 @@ impl Bench {
     }
 
     fn loaded(&self) -> Vec<&str> {
-        self.pool
-            .ids()
-            .filter(|id| self.pool.peek(id, |_| ()).is_some())
-            .collect()
+        let ids = self.pool.loader().models.keys().map(String::as_str);
+        ids.filter(|id| self.pool.peek(id, |_| ()).is_some()).collect()
     }
 }
 
@@ -95,7 +102,7 @@ async fn those_who_ask_at_the_same_time_share_the_work() {
     assert_eq!([&first.id, &second.id, &other.id], ["a", "a", "b"]);
     assert_eq!(bench.get("a").await.id, "a");
     assert_eq!(bench.loads(), ["a", "b"]);
-    assert!(bench.pool.get("c").await.is_none());
+    assert_eq!(bench.pool.get("c").await.err().unwrap().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]
@@ -118,7 +125,7 @@ async fn a_failure_is_told_to_all_and_tried_again_later() {
         bench.fails.store(true, Ordering::Relaxed);
         let (first, second) = tokio::join!(bench.pool.get("a"), bench.pool.get("a"));
         for failed in [first, second, bench.pool.get("a").await] {
-            let error = failed.unwrap().err().unwrap();
+            let error = failed.err().unwrap();
             assert_eq!(
                 (error.kind(), error.message()),
                 (ErrorKind::Configuration, "`a` is broken")
@@ -127,7 +134,7 @@ async fn a_failure_is_told_to_all_and_tried_again_later() {
         assert_eq!(bench.pool.check().unwrap_err().message(), "`a` is broken");
         assert_eq!(bench.loads().len(), loads);
         bench.fails.store(false, Ordering::Relaxed);
-        assert_eq!(bench.pool.get("a").await.unwrap().is_ok(), loads == 2);
+        assert_eq!(bench.pool.get("a").await.is_ok(), loads == 2);
         assert_eq!(bench.pool.check().is_ok(), loads == 2);
     }
 }
@@ -179,7 +186,7 @@ async fn waiting_for_room_comes_to_an_end() {
     };
     let bench = Bench::new(&[("a", None), ("b", None)], limits);
     let _in_use = bench.get("b").await;
-    let error = bench.pool.get("a").await.unwrap().err().unwrap();
+    let error = bench.pool.get("a").await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(
         error.message().contains("no room for the model `a`"),
@@ -200,7 +207,7 @@ async fn memory_is_counted() {
     assert_eq!(bench.loaded(), ["aaa", "bb"]);
     bench.get("cc").await;
     assert_eq!(bench.loaded(), ["bb", "cc"]);
-    let error = bench.pool.get("dddddd").await.unwrap().err().unwrap();
+    let error = bench.pool.get("dddddd").await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert_eq!(bench.loaded(), ["bb", "cc"]);
 }
@@ -246,6 +253,55 @@ async fn a_model_that_stopped_is_built_again() {
         .unwrap();
     assert_eq!(bench.get("a").await.id, "a");
     assert_eq!(bench.loads(), ["a", "a", "a"]);
+}
+
+#[tokio::test]
+async fn a_model_that_is_released_goes_once_nobody_uses_it() {
+    let bench = Bench::new(&[("a", None), ("b", None)], Limits::default());
+    bench.pool.release("a");
+    drop(bench.get("a").await);
+    bench.pool.release("a");
+    assert_eq!(bench.loaded(), Vec::<&str>::new());
+    let in_use = bench.get("a").await;
+    bench.get("b").await;
+    bench.pool.release("a");
+    assert_eq!(bench.loaded(), ["a", "b"]);
+    // Who asks for it again keeps it.
+    bench.get("a").await;
+    drop(in_use);
+    assert_eq!(bench.loaded(), ["a", "b"]);
+    let in_use = bench.get("a").await;
+    bench.pool.release("a");
+    drop(in_use);
+    assert_eq!(bench.loaded(), ["b"]);
+    assert_eq!(bench.loads(), ["a", "a", "b"]);
+}
+
+#[tokio::test]
+async fn a_model_that_is_released_while_it_is_loaded_still_answers() {
+    let limits = Limits {
+        models: Some(1),
+        ..Limits::default()
+    };
+    let bench = Bench::new(&[("a", None), ("b", None)], limits);
+    let mut waiting = Box::pin(bench.get("a"));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    bench.pool.release("a");
+    assert_eq!(waiting.await.id, "a");
+    assert_eq!(bench.loaded(), Vec::<&str>::new());
+    // And gives its room back.
+    bench.get("b").await;
+    assert_eq!(bench.loaded(), ["b"]);
+}
+
+#[tokio::test]
+async fn the_failure_of_a_model_that_is_released_is_forgotten() {
+    let bench = Bench::new(&[("a", None)], Limits::default());
+    bench.fails.store(true, Ordering::Relaxed);
+    assert!(bench.pool.get("a").await.is_err());
+    assert!(bench.pool.check().is_err());
+    bench.pool.release("a");
+    bench.pool.check().unwrap();
 }
 
 /// Waits for something that has to happen soon.

@@ -26,14 +26,8 @@ fn chat(text: &str) -> InferenceRequest<ChatCompletionRequest> {
 
 async fn provider(host: &TestHost) -> Mistralrs {
     let config: MistralrsConfig = serde_json::from_value(json!({})).unwrap();
-    let models = [(crate::DEMO_MODEL.to_owned(), None)];
     Mistralrs {
-        pool: Pool::new(
-            EngineLoader::new(config, host.host()),
-            models,
-            Limits::default(),
-            host.host(),
-        ),
+        pool: Pool::new(EngineLoader::new(config, host.host()), Limits::default(), host.host()),
         images: Images::new(puna_http::NetworkConfig::default(), &host.host()),
         learns: false,
     }
@@ -52,7 +46,7 @@ async fn an_engine_that_ends_is_built_anew_and_serves_again() {
     }
     provider.check().await.unwrap();
     {
-        let lease = provider.pool.get(crate::DEMO_MODEL).await.unwrap().unwrap();
+        let lease = provider.pool.get(crate::DEMO_MODEL).await.unwrap();
         EngineLease::of(&lease).unwrap().kill().await;
         assert_eq!(provider.check().await.unwrap_err().kind(), ErrorKind::Unavailable);
     }

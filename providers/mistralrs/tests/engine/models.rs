@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use puna_api::ErrorKind;
+use puna_api::{ErrorKind, ModelType};
 use puna_provider_mistralrs::DEMO_MODEL;
 use puna_testkit::context;
 use serde_json::{Map, Value, json};
@@ -35,14 +36,20 @@ async fn a_folder_without_its_files_is_told_before_the_engine_starts() {
     }
 }
 
-#[tokio::test]
-async fn a_model_of_the_hub_is_what_was_pulled() {
+/// A cache of models of the hub with `hf:team/tiny` in it.
+fn cache() -> tempfile::TempDir {
     let cache = tempfile::tempdir().unwrap();
     let commit = "0123456789abcdef0123456789abcdef01234567";
     let model = cache.path().join("models--team--tiny");
     puna_tiny_model::write(&model.join("snapshots").join(commit)).unwrap();
     fs::create_dir_all(model.join("refs")).unwrap();
     fs::write(model.join("refs/main"), commit).unwrap();
+    cache
+}
+
+#[tokio::test]
+async fn a_model_of_the_hub_is_what_was_pulled() {
+    let cache = cache();
     let config = |path: &str| json!({"models": [{"path": path}]});
 
     let local = Local::with_cache(config("hf:team/tiny"), cache.path()).await.unwrap();
@@ -58,6 +65,70 @@ async fn a_model_of_the_hub_is_what_was_pulled() {
         error.message().contains("this server has no cache of models"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_model_outside_the_configuration_can_be_registered() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for name in ["later", "damaged"] {
+        puna_tiny_model::write(path(name).as_ref()).unwrap();
+    }
+    fs::write(path("damaged/model.safetensors"), "no weights").unwrap();
+    let cache = cache();
+    let config = json!({"registrable": {"folders": [folder.path()]}});
+    let mut local = Local::with_cache(config, cache.path()).await.unwrap();
+    let models = Arc::clone(local.services.models.as_ref().unwrap());
+    let body = body("Hello!", json!({}));
+    let demo = local.chat(&body).await.unwrap();
+    for id in [path("later"), "hf:team/tiny".to_owned()] {
+        let found = models.find_model(&id).await.unwrap().unwrap();
+        assert_eq!((&found.provider_model_id, found.model_type), (&id, ModelType::Llm));
+        assert_eq!(found.metadata["context_length"], CONTEXT);
+        local.model = id.leak();
+        assert_eq!(said(&local.chat(&body).await.unwrap()), said(&demo));
+        models.release_model(local.model);
+    }
+    // Whoever registers it lists it.
+    assert_eq!(models.list_models(&context()).await.unwrap().len(), 1);
+    for (id, message) in [
+        (
+            "other".to_owned(),
+            "the model `other` is not configured; there are: puna/tiny",
+        ),
+        (path("missing"), "cannot read the model at "),
+        (path("damaged"), "model.safetensors is damaged"),
+        (path("../later"), "in none of the folders"),
+        ("/etc/later".to_owned(), "in none of the folders"),
+        ("hf:team/other".to_owned(), "team/other"),
+        ("hf:a/b/c".to_owned(), "names no model of the hub"),
+    ] {
+        let error = models.find_model(&id).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}");
+        assert!(error.message().contains(message), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_of_the_configuration_has_one_engine() {
+    let cache = cache();
+    let config = json!({"models": [{"path": "hf:team/tiny", "load": "first_use"}]});
+    let local = Local::with_cache(config, cache.path()).await.unwrap();
+    let models = local.services.models.as_ref().unwrap();
+    let error = models.find_model("hf:team/tiny").await.unwrap_err();
+    assert!(error.message().contains("it goes by `team/tiny` there"), "{error}");
+}
+
+#[tokio::test]
+async fn a_model_that_nobody_may_register_is_served_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    puna_tiny_model::write(folder.path()).unwrap();
+    let mut local = Local::demo().await;
+    // A registration outlives the configuration that allowed it.
+    local.model = folder.path().to_str().unwrap().to_owned().leak();
+    let error = local.chat(&body("Hello!", json!({}))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.message().contains("`registrable.folders`"), "{error}");
 }
 
 #[tokio::test]

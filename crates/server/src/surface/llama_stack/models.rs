@@ -27,7 +27,7 @@ pub(super) const REGISTER: Route = Route {
     operation_id: "registerModel",
     tag: "Models",
     summary: "Register a model",
-    description: "Gives a model of a provider another name, which is kept in the server's storage. The same once more changes nothing.",
+    description: "Gives a model of a provider a name, which is kept in the server's storage. A provider may have models that it does not list; what those go by is in its documentation. The same once more changes nothing.",
     public: false,
     api: None,
     parameters: &[],
