@@ -2,10 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::random::Random;
-use crate::shape::VOCABULARY_SIZE;
-use crate::tokenizer::{BEGIN_OF_TEXT, SpecialToken, Vocabulary, tokenizer_json};
-use crate::weights::Tensor;
+use crate::noise::Network;
+use crate::tokenizer::{BEGIN_OF_TEXT, SpecialToken, tokenizer_with_marks};
 
 pub(crate) const WIDTH: usize = 64;
 pub(crate) const LAYERS: usize = 2;
@@ -49,16 +47,8 @@ pub(crate) fn text_config(vocabulary_size: usize, context_length: usize, window:
 }
 
 /// The other models' tokenizer with further marks behind its tokens. It adds the first token before every text, and perhaps one behind.
-pub(crate) fn tokenizer(marks: &[&str], last: Option<&SpecialToken>) -> Value {
-    let mut tokenizer = tokenizer_json(&Vocabulary::load());
-    if let Some(added) = tokenizer["added_tokens"].as_array_mut() {
-        for (place, mark) in marks.iter().enumerate() {
-            added.push(json!({
-                "id": VOCABULARY_SIZE + place, "content": mark, "single_word": false, "lstrip": false, "rstrip": false,
-                "normalized": false, "special": true,
-            }));
-        }
-    }
+pub(crate) fn tokenizer(marks: &[&'static str], last: Option<&SpecialToken>) -> Value {
+    let mut tokenizer = tokenizer_with_marks(marks);
     let text = |name: &str, kind: u8| json!({"Sequence": {"id": name, "type_id": kind}});
     let mark = |token: &SpecialToken| json!({"SpecialToken": {"id": token.text, "type_id": 0}});
     let mut single = vec![mark(&BEGIN_OF_TEXT), text("A", 0)];
@@ -76,20 +66,7 @@ pub(crate) fn tokenizer(marks: &[&str], last: Option<&SpecialToken>) -> Value {
     tokenizer
 }
 
-/// Makes weights.
-pub(crate) struct Network {
-    random: Random,
-    pub(crate) tensors: Vec<Tensor>,
-}
-
 impl Network {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            random: Random::new(seed),
-            tensors: Vec::new(),
-        }
-    }
-
     /// Everything from tokens to hidden states, with names that begin like this.
     pub(crate) fn text(&mut self, prefix: &str, vocabulary_size: usize) {
         // The model makes embeddings longer by the root of its width.
@@ -124,29 +101,5 @@ impl Network {
         ] {
             self.matrix(&format!("{layer}.{projection}.weight"), rows, columns);
         }
-    }
-
-    pub(crate) fn matrix(&mut self, name: &str, rows: usize, columns: usize) {
-        self.random(name, &[rows, columns], columns);
-    }
-
-    /// Values that keep the length of what they are applied to, which has `inputs` numbers.
-    pub(crate) fn random(&mut self, name: &str, shape: &[usize], inputs: usize) {
-        let scale = (inputs as f32).sqrt();
-        let count = shape.iter().product();
-        let values = (0..count).map(|_| self.random.normal() / scale).collect();
-        self.push(name, shape, values);
-    }
-
-    pub(crate) fn same(&mut self, name: &str, length: usize, value: f32) {
-        self.push(name, &[length], vec![value; length]);
-    }
-
-    fn push(&mut self, name: &str, shape: &[usize], values: Vec<f32>) {
-        self.tensors.push(Tensor {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            values,
-        });
     }
 }

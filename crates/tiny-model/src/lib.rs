@@ -8,6 +8,8 @@ mod evaluation;
 mod gemma;
 mod gguf;
 mod network;
+mod noise;
+mod qwen3_vl;
 mod random;
 mod safetensors;
 mod shape;
@@ -25,6 +27,7 @@ pub use encoder::{
 pub use error::Error;
 pub use evaluation::{Score, evaluate};
 pub use gguf::gguf;
+pub use qwen3_vl::write_qwen3_vl;
 pub use shape::{CONTEXT_LENGTH, TRAINED_LENGTH, VOCABULARY_SIZE};
 pub use vision::{IMAGE_TOKENS, VISION_CONTEXT_LENGTH, write_gemma3};
 pub use write::{GGUF_FILE, write, write_gguf};

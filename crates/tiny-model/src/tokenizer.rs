@@ -126,6 +126,19 @@ pub(crate) fn tokenizer_json(vocabulary: &Vocabulary) -> Value {
     })
 }
 
+/// `tokenizer.json` with further special tokens behind its own.
+pub(crate) fn tokenizer_with_marks(marks: &[&'static str]) -> Value {
+    let mut tokenizer = tokenizer_json(&Vocabulary::load());
+    if let Some(added) = tokenizer["added_tokens"].as_array_mut() {
+        for (place, mark) in marks.iter().enumerate() {
+            let mut token = SpecialToken { id: 0, text: mark }.json();
+            token["id"] = json!(VOCABULARY_SIZE + place);
+            added.push(token);
+        }
+    }
+    tokenizer
+}
+
 /// `tokenizer_config.json`, with the chat template.
 pub(crate) fn tokenizer_config_json() -> Value {
     let added_tokens: Map<String, Value> = SPECIAL_TOKENS

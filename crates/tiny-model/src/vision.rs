@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::gemma::{Network, WIDTH, text_config, tokenizer};
+use crate::gemma::{WIDTH, text_config, tokenizer};
+use crate::noise::Network;
 use crate::safetensors::safetensors;
 use crate::shape::VOCABULARY_SIZE;
 use crate::tokenizer::{BEGIN_OF_TEXT, END_OF_TURN, tokenizer_config_json};
@@ -23,7 +24,7 @@ pub const IMAGE_TOKENS: usize = 16;
 const IMAGE_MARKS: [&str; 3] = ["<start_of_image>", "<end_of_image>", "<image_soft_token>"];
 
 /// Lays out a conversation; contents are texts or lists of parts, as in the templates of models that look at images.
-const CHAT_TEMPLATE: &str = "\
+pub(crate) const CHAT_TEMPLATE: &str = "\
 {{ bos_token }}
 {%- for message in messages %}
     {{- '<|start_header_id|>' ~ message['role'] ~ '<|end_header_id|>\n\n' }}

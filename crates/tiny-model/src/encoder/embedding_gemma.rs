@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::bert::pooling;
 use super::{File, json};
-use crate::gemma::{Network, WIDTH, text_config, tokenizer};
+use crate::gemma::{WIDTH, text_config, tokenizer};
+use crate::noise::Network;
 use crate::safetensors::safetensors;
 use crate::shape::VOCABULARY_SIZE;
 use crate::tokenizer::{END_OF_TEXT, tokenizer_config_json};
