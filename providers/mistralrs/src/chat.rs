@@ -86,7 +86,7 @@ pub(crate) fn plan(
     if prompt.is_empty() {
         return Err(Error::invalid_request("the messages make an empty prompt").with_param("messages"));
     }
-    let length = prompt.len() + engine.tokens_of_images(images.len());
+    let length = prompt.len().saturating_add(engine.tokens_of_images(&images));
     request::check_length(length, "messages", engine)?;
     let sight = engine.sight(&text, &prompt, images)?;
     let thinking = if template.thinks() {

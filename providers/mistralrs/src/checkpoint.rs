@@ -13,7 +13,7 @@ mod vision;
 
 #[cfg(test)]
 pub(crate) use vision::ImageSize;
-pub(crate) use vision::Vision;
+pub(crate) use vision::{View, Vision};
 
 /// A size in a configuration above this would have the engine take all memory; the largest models are far below.
 const LARGEST_SIZE: f64 = (1_u64 << 24) as f64;

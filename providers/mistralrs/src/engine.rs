@@ -56,6 +56,8 @@ pub(crate) struct Engine {
     grammars: Arc<ParserFactory>,
     template: Option<ChatTemplate>,
     vision: Option<Vision>,
+    /// The tokens that stand for images, or for parts of them.
+    image_tokens: Arc<[u32]>,
     /// The text of the token that a text begins with, where the model has one.
     begin_text: Option<String>,
     end_tokens: Arc<EndTokens>,

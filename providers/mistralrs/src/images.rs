@@ -112,17 +112,13 @@ impl Images {
         } else {
             Source::DataUrl(url)
         };
-        let size = vision.size;
+        let vision = vision.clone();
         let decoder = Arc::clone(&self.0.decoders).acquire_owned().await;
         let decoder = decoder.map_err(|_| error::stopped())?;
         let decoded = tokio::task::spawn_blocking(move || {
             // Held until the work is done, also where nobody waits for it any more.
             let _decoder = decoder;
-            let image = source.decode()?;
-            Ok(match size {
-                Some(size) => image.resize_exact(size.width, size.height, size.filter),
-                None => image,
-            })
+            vision.prepare(source.decode()?)
         });
         decoded.await.map_err(|cause| error::failed(&cause.to_string()))?
     }

@@ -255,6 +255,7 @@ fn put<T: AsRef<str> + ?Sized>(fields: &mut Map<String, Value>, name: &str, valu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::View;
 
     fn read(messages_json: Value) -> Result<Vec<Value>> {
         messages(
@@ -328,8 +329,7 @@ mod tests {
     const VISION: Vision = Vision {
         mark: "<image>",
         reserved: &["<image>", "<end>"],
-        tokens_per_image: 1,
-        size: None,
+        view: View::Alike { tokens: 1, size: None },
     };
 
     fn image(fields: &Value) -> Value {

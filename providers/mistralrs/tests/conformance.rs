@@ -27,6 +27,8 @@ fn main() -> ExitCode {
     // Without them, the trials of embeddings and images say what is missing.
     drop(puna_tiny_model::write_qwen3_embedding(&folder("qwen3-embedding")));
     drop(puna_tiny_model::write_gemma3(&folder("gemma3")));
+    // For what is compared with a reference.
+    drop(puna_tiny_model::write_qwen3_vl(&folder("qwen3-vl")));
     let embedding = json!({"path": folder("qwen3-embedding"), "id": "embedding", "load": "first_use"});
     let vision = json!({"path": folder("gemma3"), "id": "vision", "load": "first_use"});
     let target = Target::inline(PROVIDER, json!({"models": [{"path": DEMO_MODEL}, embedding, vision]}))

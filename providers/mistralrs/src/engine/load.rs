@@ -28,7 +28,7 @@ use super::stand_in::StandIn;
 use super::turns::Turns;
 use super::vision::{self, PassedOn, Sight};
 use super::{Encode, Engine, SamplingDefaults, Tokenizer};
-use crate::checkpoint::{Checkpoint, Layout};
+use crate::checkpoint::{Checkpoint, Layout, View, Vision};
 use crate::config::{DType, Device, KvCache, PagedAttention};
 use crate::error;
 use crate::generation::{GenerationRequest, Held, Next};
@@ -102,8 +102,8 @@ async fn try_out(engine: &Engine) -> Result<()> {
     try_prompt(engine, vec![token], None).await?;
     let Some(vision) = &engine.vision else { return Ok(()) };
     let prompt = engine.tokenizer.encode(vision.mark, true)?;
-    let (width, height) = vision.size.map_or((64, 64), |size| (size.width, size.height));
-    let sight = engine.sight(vision.mark, &prompt, vec![DynamicImage::new_rgb8(width, height)])?;
+    let image = vision.prepare(DynamicImage::new_rgb8(64, 64))?;
+    let sight = engine.sight(vision.mark, &prompt, vec![image])?;
     try_prompt(engine, prompt, sight).await
 }
 
@@ -168,19 +168,17 @@ fn load_here(settings: &EngineSettings) -> Result<Engine> {
         };
         let begin_text = model.special_tokens["bos_token"].as_str().map(str::to_owned);
         let template = template(settings, own, model.special_tokens)?;
-        // On a CPU the engine's attention has one scratchpad for all answers of a step: they would see each other's text.
-        let at_once = if model.is_on_cpu {
-            NonZeroUsize::MIN
-        } else {
-            settings.max_running
-        };
+        let vision = settings.checkpoint.vision.clone();
+        let at_once = at_once(settings, model.is_on_cpu);
         let is_paged = model.paged.is_some();
         let scheduler = model.paged.unwrap_or(SchedulerConfig::DefaultScheduler {
             method: DefaultSchedulerMethod::Fixed(at_once),
         });
         // Without blocks, the engine's cache of prompts never drops anything on a CPU, and makes an answer depend on those before it.
+        let keeps_prefixes =
+            is_paged && settings.kv_cache.keeps_prefixes && !vision.as_ref().is_some_and(Vision::is_alone);
         let engine = MistralRsBuilder::new(pipeline, scheduler, false, None)
-            .with_no_prefix_cache(!is_paged || !settings.kv_cache.keeps_prefixes)
+            .with_no_prefix_cache(!keeps_prefixes)
             .build()
             .await;
         let requests = engine.get_sender(None).map_err(|cause| failed(cause.to_string()))?;
@@ -195,10 +193,11 @@ fn load_here(settings: &EngineSettings) -> Result<Engine> {
             id: settings.id.clone(),
             _engine: engine,
             requests,
+            image_tokens: image_tokens(&model.tokenizer, vision.as_ref())?,
             tokenizer: model.tokenizer,
             grammars: model.grammars,
             template,
-            vision: settings.checkpoint.vision.clone(),
+            vision,
             begin_text,
             end_tokens: Arc::new(model.end_tokens),
             context_length,
@@ -215,6 +214,27 @@ fn load_here(settings: &EngineSettings) -> Result<Engine> {
             host: settings.host.clone(),
         })
     })
+}
+
+/// How many answers the engine may work on at the same time.
+fn at_once(settings: &EngineSettings, is_on_cpu: bool) -> NonZeroUsize {
+    // On a CPU the engine's attention has one scratchpad for all answers of a step: they would see each other's text.
+    if is_on_cpu || settings.checkpoint.vision.as_ref().is_some_and(Vision::is_alone) {
+        NonZeroUsize::MIN
+    } else {
+        settings.max_running
+    }
+}
+
+/// The tokens that stand for images, or for parts of them.
+fn image_tokens(tokenizer: &Tokenizer, vision: Option<&Vision>) -> Result<Arc<[u32]>> {
+    let mut all = Vec::new();
+    for mark in vision.map_or(&[][..], |vision| vision.reserved) {
+        if let [token] = tokenizer.encode(mark, false)?[..] {
+            all.push(token);
+        }
+    }
+    Ok(all.into())
 }
 
 /// Reads the weights.
@@ -315,8 +335,12 @@ fn loader(
                 ..MultimodalSpecificConfig::default()
             };
             let template = passed_on.map(|file| utf8(file.path())).transpose()?.map(str::to_owned);
+            let kind = match settings.checkpoint.vision.as_ref().map(|vision| &vision.view) {
+                Some(View::Patches(_)) => MultimodalLoaderType::Qwen3VL,
+                Some(View::Alike { .. }) | None => MultimodalLoaderType::Gemma3,
+            };
             let loader = MultimodalLoaderBuilder::new(config, None, None, Some(folder), template);
-            Ok(loader.build(Some(MultimodalLoaderType::Gemma3)))
+            Ok(loader.build(Some(kind)))
         }
         Layout::Folder(folder) => {
             let folder = utf8(folder)?.to_owned();
@@ -424,7 +448,7 @@ fn describe(pipeline: &Mutex<dyn Pipeline>, settings: &EngineSettings) -> Result
         .cache_config
         .clone()
         .map(|config| SchedulerConfig::PagedAttentionMeta {
-            max_num_seqs: settings.max_running.get(),
+            max_num_seqs: at_once(settings, pipeline.device().is_cpu()).get(),
             config,
         });
 

@@ -43,6 +43,8 @@ pub(super) struct Answering {
     /// Images that the engine was not given yet.
     sight: Option<Sight>,
     sees: Sees,
+    /// Tokens that stand for images.
+    image_tokens: Arc<[u32]>,
     /// The prompt, or as much of it as was looked at, and the answer.
     tokens: Vec<u32>,
     max_length: usize,
@@ -123,6 +125,7 @@ impl Answering {
             max_length: prompt.len() + request.max_tokens as usize,
             top_logprobs: request.top_logprobs,
             sees: request.sight.as_ref().map_or(Sees::Nothing, |_| Sees::Unread),
+            image_tokens: request.sight.as_ref().map(Sight::tokens).unwrap_or_default(),
             sight: request.sight.clone(),
             prompt,
             progress: Progress::Running,
@@ -235,6 +238,11 @@ impl Answering {
 
     fn choose(&mut self, logits: &mut [f32]) -> Result<Option<u32>, Error> {
         self.sampler.adjust(logits);
+        for token in &*self.image_tokens {
+            if let Some(logit) = logits.get_mut(*token as usize) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
         if let Some(matcher) = self.constraint.matcher() {
             if matcher.is_stopped() {
                 return Ok(None);

@@ -26,6 +26,8 @@ const PASS_ON: &str = "{% if messages[0].content is string %}{{ messages[0].cont
 pub(crate) struct Sight {
     text: Arc<str>,
     images: Arc<[DynamicImage]>,
+    /// The tokens that stand for images, which an answer must not have: the engine would look for the images.
+    tokens: Arc<[u32]>,
 }
 
 impl fmt::Debug for Sight {
@@ -37,16 +39,24 @@ impl fmt::Debug for Sight {
     }
 }
 
+impl Sight {
+    /// The tokens that the answer must not have.
+    pub(super) fn tokens(&self) -> Arc<[u32]> {
+        Arc::clone(&self.tokens)
+    }
+}
+
 impl Engine {
     /// How the model looks at images, if it does.
     pub(crate) fn vision(&self) -> Option<&Vision> {
         self.vision.as_ref()
     }
 
-    /// The most tokens that so many images add to a prompt.
-    pub(crate) fn tokens_of_images(&self, count: usize) -> usize {
-        let each = self.vision().map_or(0, |vision| vision.tokens_per_image);
-        each.saturating_mul(count)
+    /// The most tokens that images add to a prompt, which has their marks already.
+    pub(crate) fn tokens_of_images(&self, images: &[DynamicImage]) -> usize {
+        let vision = self.vision();
+        let tokens = images.iter().filter_map(|image| Some(vision?.tokens_of(image)));
+        tokens.fold(0, usize::saturating_add)
     }
 
     /// The images of a prompt, which is given as text and as tokens; nothing where there are none. Fails as an invalid request when the
@@ -56,7 +66,7 @@ impl Engine {
             return Ok(None);
         };
         for mark in vision.reserved {
-            let expected = if *mark == vision.mark { images.len() } else { 0 };
+            let expected = vision.mark.matches(mark).count() * images.len();
             let found = text.matches(mark).count();
             if found != expected {
                 return Err(Error::invalid_request(format!(
@@ -70,6 +80,7 @@ impl Engine {
         Ok(Some(Sight {
             text: self.as_encoded(text, prompt)?.into(),
             images: images.into(),
+            tokens: Arc::clone(&self.image_tokens),
         }))
     }
 
@@ -90,7 +101,7 @@ impl Engine {
 pub(super) fn message(tokens: Vec<u32>, sight: Option<Sight>) -> RequestMessage {
     match sight {
         None => RequestMessage::CompletionTokens(tokens),
-        Some(Sight { text, images }) => MultimodalMessages::new()
+        Some(Sight { text, images, .. }) => MultimodalMessages::new()
             .add_image_message(TextMessageRole::User, text, images.to_vec())
             .take_messages(),
     }

@@ -2,7 +2,7 @@ use image::{Rgb, RgbImage};
 use puna_testkit::TestHost;
 
 use super::*;
-use crate::checkpoint::ImageSize;
+use crate::checkpoint::{ImageSize, View};
 
 fn picture(width: u32, height: u32) -> DynamicImage {
     DynamicImage::ImageRgb8(RgbImage::from_fn(width, height, |x, y| {
@@ -108,12 +108,14 @@ async fn images_come_in_their_order_and_in_the_models_size() {
     let vision = Vision {
         mark: "<image>",
         reserved: &["<image>"],
-        tokens_per_image: 1,
-        size: Some(ImageSize {
-            width: 4,
-            height: 2,
-            filter: image::imageops::FilterType::Triangle,
-        }),
+        view: View::Alike {
+            tokens: 1,
+            size: Some(ImageSize {
+                width: 4,
+                height: 2,
+                filter: image::imageops::FilterType::Triangle,
+            }),
+        },
     };
     let (red, blue) = ([255, 0, 0], [0, 0, 255]);
     let of = |colour| {

@@ -1,6 +1,8 @@
-//! Images in messages, with a model of random weights that looks at them.
+//! Images in messages, with models of random weights that look at them.
 
 use std::io::Cursor;
+use std::ops::RangeInclusive;
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,9 +17,33 @@ use tokio::net::TcpListener;
 
 use crate::local::{Local, body, joined};
 
-async fn start() -> (Local, tempfile::TempDir) {
+/// A kind of model that looks at images.
+struct Kind {
+    write: fn(&Path) -> Result<(), puna_tiny_model::Error>,
+    /// The tokens that an image of 40 by 30 pixels adds to a prompt.
+    tokens: RangeInclusive<u64>,
+    /// What stands for an image, or for a part of one.
+    reserved: &'static str,
+}
+
+const GEMMA3: Kind = Kind {
+    write: puna_tiny_model::write_gemma3,
+    tokens: IMAGE_TOKENS as u64 + 2..=IMAGE_TOKENS as u64 + 6,
+    reserved: "<image_soft_token>",
+};
+
+const QWEN3_VL: Kind = Kind {
+    write: puna_tiny_model::write_qwen3_vl,
+    // It sees 160 by 128 pixels.
+    tokens: 22..=22,
+    reserved: "<|vision_start|>",
+};
+
+const KINDS: [Kind; 2] = [GEMMA3, QWEN3_VL];
+
+async fn start(kind: &Kind) -> (Local, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    puna_tiny_model::write_gemma3(folder.path()).unwrap();
+    (kind.write)(folder.path()).unwrap();
     let config = json!({"models": [{"path": DEMO_MODEL}, {"path": folder.path(), "id": "vision"}]});
     let mut local = Local::start(config).await.unwrap();
     local.model = "vision";
@@ -25,7 +51,11 @@ async fn start() -> (Local, tempfile::TempDir) {
 }
 
 fn png(pixel: impl Fn(u32, u32) -> [u8; 3]) -> Vec<u8> {
-    let image = RgbImage::from_fn(40, 30, |x, y| Rgb(pixel(x, y)));
+    sized(40, 30, pixel)
+}
+
+fn sized(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 3]) -> Vec<u8> {
+    let image = RgbImage::from_fn(width, height, |x, y| Rgb(pixel(x, y)));
     let mut bytes = Cursor::new(Vec::new());
     DynamicImage::ImageRgb8(image)
         .write_to(&mut bytes, ImageFormat::Png)
@@ -67,58 +97,142 @@ fn logprobs(answer: &ChatCompletion) -> Vec<f64> {
     tokens.iter().map(|token| token.logprob).collect()
 }
 
+fn prompt_tokens(answer: &ChatCompletion) -> u64 {
+    answer.usage.as_ref().unwrap().prompt_tokens
+}
+
+/// Checks that no two of these answers are of the same prompt.
+fn all_differ(answers: &[ChatCompletion]) {
+    let all: Vec<f64> = answers.iter().map(|answer| logprobs(answer)[0]).collect();
+    for (index, left) in all.iter().enumerate() {
+        assert!(all[..index].iter().all(|right| left != right), "{index}: {all:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_said_depends_on_every_image() {
-    let (local, _folder) = start().await;
-    let ask = async |images: &[Value]| local.chat(&about(images, json!({}))).await.unwrap();
-    let (red, stripes) = (url(&red()), url(&stripes()));
-    let none = ask(&[]).await;
-    let one = ask(std::slice::from_ref(&red)).await;
-    let other = ask(std::slice::from_ref(&stripes)).await;
-    let both = ask(&[red.clone(), stripes.clone()]).await;
-    let swapped = ask(&[stripes, red.clone()]).await;
-    let all = [&none, &one, &other, &both, &swapped].map(logprobs);
-    for (index, left) in all.iter().enumerate() {
-        assert!(all[..index].iter().all(|right| left[0] != right[0]), "{index}");
-    }
-    assert_eq!(logprobs(&ask(&[red]).await), all[1]);
+    for kind in KINDS {
+        let (local, _folder) = start(&kind).await;
+        let ask = async |images: &[Value]| local.chat(&about(images, json!({}))).await.unwrap();
+        let (red, stripes) = (url(&red()), url(&stripes()));
+        let none = ask(&[]).await;
+        let one = ask(std::slice::from_ref(&red)).await;
+        let other = ask(std::slice::from_ref(&stripes)).await;
+        let both = ask(&[red.clone(), stripes.clone()]).await;
+        let swapped = ask(&[stripes.clone(), red.clone()]).await;
+        // What comes third is seen as well.
+        let three = ask(&[red.clone(), red.clone(), stripes.clone()]).await;
+        let other_three = ask(&[red.clone(), red.clone(), red.clone()]).await;
 
-    // The marks, and what the model sees between them.
-    let tokens = |answer: &ChatCompletion| answer.usage.as_ref().unwrap().prompt_tokens;
-    let added = tokens(&one) - tokens(&none);
-    assert!(
-        (IMAGE_TOKENS as u64 + 2..=IMAGE_TOKENS as u64 + 6).contains(&added),
-        "{added}"
-    );
-    assert_eq!(tokens(&both) - tokens(&none), 2 * added);
+        // The marks, and what the model sees between them.
+        let added = prompt_tokens(&one) - prompt_tokens(&none);
+        assert!(kind.tokens.contains(&added), "{added}");
+        assert_eq!(prompt_tokens(&both) - prompt_tokens(&none), 2 * added);
+
+        let again = ask(&[red]).await;
+        assert_eq!(logprobs(&again), logprobs(&one));
+        all_differ(&[none, one, other, both, swapped, three, other_three]);
+    }
+}
+
+#[tokio::test]
+async fn an_image_of_an_earlier_turn_is_still_seen() {
+    for kind in KINDS {
+        let (local, _folder) = start(&kind).await;
+        let ask = async |first: &Value, last: &[Value]| {
+            let mut last: Vec<Value> = last.iter().map(part).collect();
+            last.push(json!({"type": "text", "text": "And now?"}));
+            let messages = json!([
+                {"role": "user", "content": [first, {"type": "text", "text": "What is on it?"}]},
+                {"role": "assistant", "content": "A llama."},
+                {"role": "user", "content": last},
+            ]);
+            let asked = body("", json!({"messages": messages, "max_tokens": 3, "logprobs": true}));
+            local.chat(&asked).await.unwrap()
+        };
+        let (red, stripes) = (url(&red()), url(&stripes()));
+        let nothing = json!({"type": "text", "text": "?"});
+        all_differ(&[
+            ask(&nothing, &[]).await,
+            ask(&part(&red), &[]).await,
+            ask(&part(&stripes), &[]).await,
+            ask(&part(&stripes), std::slice::from_ref(&red)).await,
+            ask(&part(&red), &[stripes]).await,
+            ask(&nothing, &[red]).await,
+        ]);
+    }
+}
+
+#[tokio::test]
+async fn qwen3_vl_sees_images_in_their_sizes() {
+    let (local, _folder) = start(&QWEN3_VL).await;
+    let ask = async |images: &[Value]| local.chat(&about(images, json!({}))).await.unwrap();
+    let grey = |width, height| url(&sized(width, height, |_, _| [90, 90, 90]));
+    let none = prompt_tokens(&ask(&[]).await);
+    let mut answers = Vec::new();
+    for (width, height, tokens) in [
+        (40, 30, 5 * 4),
+        (30, 40, 4 * 5),
+        (1, 1, 4 * 4),
+        (160, 224, 5 * 7),
+        // The same bytes as the one before.
+        (224, 160, 7 * 5),
+        (1000, 1000, 8 * 8),
+        (150, 1, 49),
+    ] {
+        let answer = ask(&[grey(width, height)]).await;
+        assert_eq!(prompt_tokens(&answer), none + tokens + 2, "{width} {height}");
+        answers.push(answer);
+    }
+    // Images of several sizes in one request, in both orders.
+    let (small, large) = (grey(40, 30), grey(160, 224));
+    let both = ask(&[small.clone(), large.clone()]).await;
+    assert_eq!(prompt_tokens(&both), none + 20 + 35 + 4);
+    let swapped = ask(&[large, small]).await;
+    answers.extend([both, swapped]);
+    all_differ(&answers);
+
+    // What was seen before changes nothing.
+    let (other, _folder) = start(&QWEN3_VL).await;
+    let wide = other.chat(&about(&[grey(224, 160)], json!({}))).await.unwrap();
+    assert_eq!(logprobs(&wide), logprobs(&answers[4]));
+
+    let (kind, param, said) = refused(&local, &about(&[grey(201, 1)], json!({}))).await;
+    assert_eq!(kind, ErrorKind::InvalidRequest);
+    assert_eq!(param.as_deref(), Some("messages[0].content[1].image_url"));
+    assert!(said.contains("201 by 1 pixels"), "{said}");
 }
 
 #[tokio::test]
 async fn streams_and_several_answers_see_images_too() {
-    let (local, _folder) = start().await;
-    let asked = about(&[url(&stripes())], json!({}));
-    let whole = local.chat(&asked).await.unwrap();
-    let mut streamed = asked.clone();
-    crate::local::extend(
-        &mut streamed,
-        json!({"stream": true, "stream_options": {"include_usage": true}}),
-    );
-    let chunks = local.chunks(&streamed).await.unwrap();
-    assert_eq!(joined(&chunks), crate::local::said(&whole));
-    assert_eq!(chunks.last().unwrap().usage, whole.usage);
-    let several = about(&[url(&stripes())], json!({"n": 2}));
-    let several = local.chat(&several).await.unwrap();
-    for choice in &several.choices {
-        assert_eq!(choice.message.content, whole.choices[0].message.content);
+    for kind in KINDS {
+        let (local, _folder) = start(&kind).await;
+        let asked = about(&[url(&stripes())], json!({}));
+        let whole = local.chat(&asked).await.unwrap();
+        let mut streamed = asked.clone();
+        crate::local::extend(
+            &mut streamed,
+            json!({"stream": true, "stream_options": {"include_usage": true}}),
+        );
+        let chunks = local.chunks(&streamed).await.unwrap();
+        assert_eq!(joined(&chunks), crate::local::said(&whole));
+        assert_eq!(chunks.last().unwrap().usage, whole.usage);
+        let several = about(&[url(&stripes())], json!({"n": 2}));
+        let several = local.chat(&several).await.unwrap();
+        for choice in &several.choices {
+            assert_eq!(choice.message.content, whole.choices[0].message.content);
+        }
+        assert_eq!(prompt_tokens(&several), prompt_tokens(&whole));
     }
-    assert_eq!(several.usage.unwrap().prompt_tokens, whole.usage.unwrap().prompt_tokens);
 }
 
 #[tokio::test]
 async fn a_text_alone_is_answered_as_ever() {
-    let (local, _folder) = start().await;
-    let answer = local.chat(&body("Hello!", json!({}))).await.unwrap();
-    assert!(answer.usage.unwrap().completion_tokens > 0);
+    for kind in KINDS {
+        let (local, _folder) = start(&kind).await;
+        let answer = local.chat(&body("Hello!", json!({}))).await.unwrap();
+        assert!(answer.usage.unwrap().completion_tokens > 0);
+    }
 }
 
 async fn refused(local: &Local, asked: &Value) -> (ErrorKind, Option<String>, String) {
@@ -129,7 +243,14 @@ async fn refused(local: &Local, asked: &Value) -> (ErrorKind, Option<String>, St
 
 #[tokio::test]
 async fn images_that_cannot_be_seen_are_refused_by_name_and_the_engine_goes_on() {
-    let (mut local, _folder) = start().await;
+    for kind in KINDS {
+        refuses_and_goes_on(&kind).await;
+    }
+}
+
+async fn refuses_and_goes_on(kind: &Kind) {
+    let (mut local, _folder) = start(kind).await;
+    let reserved = kind.reserved;
     let png = red();
     let cases = [
         (
@@ -144,11 +265,7 @@ async fn images_that_cannot_be_seen_are_refused_by_name_and_the_engine_goes_on()
             "is of the type `text/plain`",
         ),
         (part(&json!("ftp://example.com/a.png")), "image_url", "must begin with"),
-        (
-            json!({"type": "text", "text": "<image_soft_token>"}),
-            "text",
-            "stands for an image",
-        ),
+        (json!({"type": "text", "text": reserved}), "text", "stands for an image"),
     ];
     for (part, field, message) in cases {
         let asked = body("", json!({"messages": [{"role": "user", "content": [part]}]}));
@@ -176,7 +293,13 @@ async fn images_that_cannot_be_seen_are_refused_by_name_and_the_engine_goes_on()
 
 #[tokio::test]
 async fn images_take_their_part_of_the_context() {
-    let (local, _folder) = start().await;
+    for kind in KINDS {
+        fill_the_context(&kind).await;
+    }
+}
+
+async fn fill_the_context(kind: &Kind) {
+    let (local, _folder) = start(kind).await;
     let image = url(&red());
     // As many as there is room for, and an answer that fills what is left.
     let words = "llama ".repeat(VISION_CONTEXT_LENGTH * 2 / 5);
@@ -282,11 +405,24 @@ async fn a_model_that_cannot_look_at_images_is_told_when_it_is_loaded() {
 /// The vision tower, what is handed on of it, and attention that goes both ways within an image, as transformers computes them.
 #[tokio::test]
 async fn gemma3_says_what_the_reference_says() {
-    let (local, _folder) = start().await;
-    let fixture: Value = serde_json::from_str(include_str!("../reference/gemma3.json")).unwrap();
+    says_what_the_reference_says(&GEMMA3, include_str!("../reference/gemma3.json")).await;
+}
+
+/// The vision tower, what each of its layers hands on, and the places of tokens in images of several sizes and behind them, as
+/// transformers computes them.
+#[tokio::test]
+async fn qwen3_vl_says_what_the_reference_says() {
+    says_what_the_reference_says(&QWEN3_VL, include_str!("../reference/qwen3_vl.json")).await;
+}
+
+async fn says_what_the_reference_says(kind: &Kind, fixture: &str) {
+    let (local, _folder) = start(kind).await;
+    let fixture: Value = serde_json::from_str(fixture).unwrap();
     let expected: Vec<f64> = serde_json::from_value(fixture["logprobs"].clone()).unwrap();
-    let text = json!({"type": "text", "text": fixture["text"]});
-    let messages = json!([{"role": "user", "content": [part(&fixture["url"]), text]}]);
+    let urls = fixture["urls"].as_array().unwrap();
+    let mut content: Vec<Value> = urls.iter().map(part).collect();
+    content.push(json!({"type": "text", "text": fixture["text"]}));
+    let messages = json!([{"role": "user", "content": content}]);
     let asked = body(
         "",
         json!({"messages": messages, "logprobs": true, "max_tokens": expected.len()}),

@@ -54,7 +54,7 @@ with torch.no_grad():
         ids.append(token)
 fixture = {
     "made_by": f"transformers {transformers.__version__}, torch {torch.__version__}",
-    "url": "data:image/png;base64," + base64.b64encode(png.getvalue()).decode(),
+    "urls": ["data:image/png;base64," + base64.b64encode(png.getvalue()).decode()],
     "text": TEXT,
     "prompt_tokens": prompt_tokens,
     "logprobs": logprobs,
