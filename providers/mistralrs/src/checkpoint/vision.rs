@@ -14,8 +14,9 @@ mod qwen3_vl;
 
 use qwen3_vl::Patches;
 
-/// Kinds of models whose answers about images the engine gets wrong: it puts the tokens of an answer a place too far behind the
-/// prompt, takes the images after the second for others, and fails where the tokens of an answer are not those of its text.
+/// Kinds of models whose answers about images the engine gets wrong. It puts the tokens of an answer a place too far behind the prompt,
+/// or fails over the second of them; it fails where their text would be written with more tokens; and it takes the third image for
+/// another.
 const WRONG: [&str; 2] = ["Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"];
 
 /// How a model looks at images.
