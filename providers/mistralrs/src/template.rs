@@ -335,6 +335,11 @@ mod tests {
             ("{{ 'a\n\nb'|indent(2) }}", "a\n\n  b"),
             ("{{ '{}-{}'.format(1, 'x') }}", "1-x"),
             ("{{ '%03d'|format(7) }}", "007"),
+            (
+                "{% set n = namespace(value=0) %}{% set n.value = n.value + 1 %}{% if 'image' in {'image': 1} and not more %}{{ n.value \
+                 }}{% endif %}",
+                "1",
+            ),
         ];
         for (source, expected) in cases {
             let messages = json!([{"role": "user", "content": " hi "}]);

@@ -10,8 +10,8 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use puna_api::{ChatCompletion, ErrorKind};
 use puna_http::EgressPolicy;
 use puna_provider_mistralrs::DEMO_MODEL;
-use puna_tiny_model::{IMAGE_TOKENS, VISION_CONTEXT_LENGTH};
-use serde_json::{Value, json};
+use puna_tiny_model::{IMAGE_TOKENS, VISION_CONTEXT_LENGTH, VOCABULARY_SIZE};
+use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -223,6 +223,34 @@ async fn streams_and_several_answers_see_images_too() {
             assert_eq!(choice.message.content, whole.choices[0].message.content);
         }
         assert_eq!(prompt_tokens(&several), prompt_tokens(&whole));
+    }
+}
+
+#[tokio::test]
+async fn what_others_ask_at_the_same_time_changes_nothing() {
+    for kind in KINDS {
+        let (local, _folder) = start(&kind).await;
+        let (red, stripes) = (url(&red()), url(&stripes()));
+        let ask = async |images: &[Value]| logprobs(&local.chat(&about(images, json!({}))).await.unwrap());
+        let all = [vec![], vec![red.clone()], vec![stripes.clone()], vec![red, stripes]];
+        let together = futures::future::join_all(all.iter().map(|images| ask(images))).await;
+        for (images, made) in all.iter().zip(together) {
+            assert_eq!(ask(images).await, made, "{}", images.len());
+        }
+    }
+}
+
+/// The engine would look for the images.
+#[tokio::test]
+async fn an_answer_never_has_what_stands_for_an_image() {
+    let bias: Map<String, Value> = (0..3)
+        .map(|mark| ((VOCABULARY_SIZE + mark).to_string(), json!(100)))
+        .collect();
+    for kind in KINDS {
+        let (local, _folder) = start(&kind).await;
+        let ask = async |fields: Value| local.chat(&about(&[url(&stripes())], fields)).await.unwrap();
+        let (free, biased) = (ask(json!({})).await, ask(json!({"logit_bias": bias})).await);
+        assert_eq!(logprobs(&biased), logprobs(&free));
     }
 }
 
