@@ -144,8 +144,6 @@ impl Bench<'_> {
         let server = self.start()?;
         let address = server.address();
         let mut figures = Figures::default();
-        // Both have worked before anything counts.
-        self.ask(address, 1)?;
         for round in 0..self.options.rounds {
             for &streams in &self.options.streams {
                 let mut sides = [false, true];
@@ -154,6 +152,8 @@ impl Bench<'_> {
                 }
                 for through_server in sides {
                     let run = if through_server {
+                        // One answer before anything counts, as the other side has it.
+                        self.ask(address, 1)?;
                         self.ask(address, streams)?
                     } else {
                         direct::run(
@@ -164,6 +164,12 @@ impl Bench<'_> {
                             self.options,
                         )?
                     };
+                    let wanted = streams as u64 * self.options.tokens;
+                    if run.tokens != wanted {
+                        let side = if through_server { "the server" } else { "the engine" };
+                        let message = format!("{side} made {} tokens, not {wanted}; an answer ended early", run.tokens);
+                        return Err(Error::new(message));
+                    }
                     figures.add(streams, through_server, &run);
                 }
             }

@@ -1,31 +1,57 @@
 //! Calls the engine with nothing between, for `puna-bench engine` to compare the server with.
 //!
 //! `direct MODEL STREAMS TOKENS AT_ONCE END_TOKENS PROMPT` loads a checkpoint folder, makes STREAMS answers of TOKENS tokens to the same prompt at the
-//! same time, of which the engine works on AT_ONCE together, and prints a line of JSON: the tokens of all, how long they took, and when each began.
+//! same time, of which the engine is given AT_ONCE together, and prints a line of JSON: the tokens of all, how long they took, and when each began.
 //! END_TOKENS, separated by commas, are not chosen, so that no answer ends early.
 
 #![expect(clippy::print_stdout, reason = "the answer goes to whoever called")]
 
-use std::collections::HashMap;
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use futures::future::try_join_all;
 use mistralrs::{
-    ModelDType, NormalRequest, PagedAttentionMetaBuilder, Request, RequestMessage, Response, SamplingParams,
-    TextModelBuilder, best_device,
+    CustomLogitsProcessor, ModelDType, NormalRequest, PagedAttentionMetaBuilder, Request, RequestMessage, Response,
+    SamplingParams, Tensor, TextModelBuilder, best_device,
 };
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 struct Run {
     streams: usize,
     tokens: usize,
-    end_tokens: Vec<u32>,
+    /// The engine's own bound does not hold where it has nothing to do: it takes all that wait then.
+    at_once: Semaphore,
+    never: Arc<Never>,
     prompt: String,
+}
+
+/// Keeps answers from some tokens. The engine takes a bias of tokens with a request, but does not apply it.
+struct Never {
+    tokens: Vec<u32>,
+    mask: OnceLock<Tensor>,
+}
+
+impl CustomLogitsProcessor for Never {
+    fn apply(&self, logits: &Tensor, _context: &[u32]) -> mistralrs::Result<Tensor> {
+        let mask = match self.mask.get() {
+            Some(mask) => mask,
+            None => {
+                let mut mask = vec![0.0_f32; logits.elem_count()];
+                for token in &self.tokens {
+                    if let Some(place) = mask.get_mut(*token as usize) {
+                        *place = f32::NEG_INFINITY;
+                    }
+                }
+                let mask = Tensor::from_vec(mask, logits.dims(), logits.device())?.to_dtype(logits.dtype())?;
+                self.mask.get_or_init(|| mask)
+            }
+        };
+        logits + mask
+    }
 }
 
 /// When the first token came, in seconds, and how many there were.
@@ -40,20 +66,26 @@ async fn main() -> Result<()> {
     let [model, streams, tokens, at_once, end_tokens, prompt] = &arguments[..] else {
         return Err("usage: direct MODEL STREAMS TOKENS AT_ONCE END_TOKENS PROMPT".into());
     };
+    let end_tokens: std::result::Result<Vec<u32>, _> = end_tokens
+        .split(',')
+        .filter(|it| !it.is_empty())
+        .map(str::parse)
+        .collect();
+    let at_once = at_once.parse()?;
     let run = Run {
         streams: streams.parse()?,
         tokens: tokens.parse()?,
-        end_tokens: end_tokens
-            .split(',')
-            .filter(|it| !it.is_empty())
-            .map(str::parse)
-            .collect::<std::result::Result<_, _>>()?,
+        at_once: Semaphore::new(at_once),
+        never: Arc::new(Never {
+            tokens: end_tokens?,
+            mask: OnceLock::new(),
+        }),
         prompt: prompt.clone(),
     };
     let is_on_cpu = best_device(false)?.is_cpu();
     let mut builder = TextModelBuilder::new(model)
         .with_dtype(if is_on_cpu { ModelDType::F32 } else { ModelDType::Auto })
-        .with_max_num_seqs(at_once.parse()?)
+        .with_max_num_seqs(at_once)
         .with_prefix_cache_n(None);
     if !is_on_cpu {
         builder = builder.with_paged_attn(PagedAttentionMetaBuilder::default().build()?);
@@ -81,16 +113,16 @@ async fn answer(model: &mistralrs::Model, run: &Run) -> Result<Answer> {
         echo_prompt: false,
         best_of: None,
     };
-    let never: HashMap<u32, f32> = run.end_tokens.iter().map(|token| (*token, -100.0)).collect();
     let sampling = SamplingParams {
         temperature: None,
         max_len: Some(run.tokens),
-        logits_bias: Some(never),
         ..SamplingParams::deterministic()
     };
     let mut request = NormalRequest::new_simple(message, sampling, responder, 0, None, None);
     request.is_streaming = true;
+    request.logits_processors = Some(vec![Arc::clone(&run.never) as _]);
     let began = Instant::now();
+    let _permit = run.at_once.acquire().await?;
     model
         .inner()
         .get_sender(None)?
