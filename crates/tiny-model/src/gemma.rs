@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::noise::Network;
+use crate::noise::{Network, Widths};
 use crate::tokenizer::{BEGIN_OF_TEXT, SpecialToken, tokenizer_with_marks};
 
 pub(crate) const WIDTH: usize = 64;
@@ -12,6 +12,13 @@ const HEADS: usize = 4;
 const KEY_VALUE_HEADS: usize = 2;
 /// Not the width's share, as in the models of this kind.
 const HEAD_WIDTH: usize = 24;
+/// How wide a layer's parts are.
+const WIDTHS: Widths = Widths {
+    hidden: WIDTH,
+    queries: HEADS * HEAD_WIDTH,
+    keys: KEY_VALUE_HEADS * HEAD_WIDTH,
+    feed_forward: FEED_FORWARD_WIDTH,
+};
 
 /// The configuration of the layers. The last one sees everything, the others what is near.
 pub(crate) fn text_config(vocabulary_size: usize, context_length: usize, window: usize) -> Value {
@@ -90,16 +97,6 @@ impl Network {
         for norm in ["q_norm", "k_norm"] {
             self.same(&format!("{layer}.self_attn.{norm}.weight"), HEAD_WIDTH, 0.0);
         }
-        for (projection, rows, columns) in [
-            ("self_attn.q_proj", HEADS * HEAD_WIDTH, WIDTH),
-            ("self_attn.k_proj", KEY_VALUE_HEADS * HEAD_WIDTH, WIDTH),
-            ("self_attn.v_proj", KEY_VALUE_HEADS * HEAD_WIDTH, WIDTH),
-            ("self_attn.o_proj", WIDTH, HEADS * HEAD_WIDTH),
-            ("mlp.gate_proj", FEED_FORWARD_WIDTH, WIDTH),
-            ("mlp.up_proj", FEED_FORWARD_WIDTH, WIDTH),
-            ("mlp.down_proj", WIDTH, FEED_FORWARD_WIDTH),
-        ] {
-            self.matrix(&format!("{layer}.{projection}.weight"), rows, columns);
-        }
+        self.projections(layer, &WIDTHS);
     }
 }

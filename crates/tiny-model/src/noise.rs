@@ -3,6 +3,16 @@
 use crate::random::Random;
 use crate::weights::Tensor;
 
+/// How wide the parts of a layer of a text model are.
+pub(crate) struct Widths {
+    pub(crate) hidden: usize,
+    /// The queries of all heads.
+    pub(crate) queries: usize,
+    /// The keys, and the values, of all heads that have some.
+    pub(crate) keys: usize,
+    pub(crate) feed_forward: usize,
+}
+
 /// Makes weights.
 pub(crate) struct Network {
     random: Random,
@@ -33,6 +43,39 @@ impl Network {
     /// A vector of one number.
     pub(crate) fn same(&mut self, name: &str, length: usize, value: f32) {
         self.push(name, &[length], vec![value; length]);
+    }
+
+    /// A layer with a bias.
+    pub(crate) fn linear(&mut self, name: &str, rows: usize, columns: usize) {
+        self.matrix(&format!("{name}.weight"), rows, columns);
+        self.same(&format!("{name}.bias"), rows, 0.0);
+    }
+
+    /// A norm with a bias.
+    pub(crate) fn norm(&mut self, name: &str, width: usize) {
+        self.same(&format!("{name}.weight"), width, 1.0);
+        self.same(&format!("{name}.bias"), width, 0.0);
+    }
+
+    /// The matrices of a layer of a text model.
+    pub(crate) fn projections(&mut self, layer: &str, widths: &Widths) {
+        let &Widths {
+            hidden,
+            queries,
+            keys,
+            feed_forward,
+        } = widths;
+        for (projection, rows, columns) in [
+            ("self_attn.q_proj", queries, hidden),
+            ("self_attn.k_proj", keys, hidden),
+            ("self_attn.v_proj", keys, hidden),
+            ("self_attn.o_proj", hidden, queries),
+            ("mlp.gate_proj", feed_forward, hidden),
+            ("mlp.up_proj", feed_forward, hidden),
+            ("mlp.down_proj", hidden, feed_forward),
+        ] {
+            self.matrix(&format!("{layer}.{projection}.weight"), rows, columns);
+        }
     }
 
     fn push(&mut self, name: &str, shape: &[usize], values: Vec<f32>) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::noise::Network;
+use crate::noise::{Network, Widths};
 use crate::safetensors::safetensors;
 use crate::shape::VOCABULARY_SIZE;
 use crate::tokenizer::{BEGIN_OF_TEXT, END_OF_TURN, tokenizer_config_json, tokenizer_with_marks};
@@ -25,6 +25,13 @@ const HEADS: usize = 4;
 const KEY_VALUE_HEADS: usize = 2;
 /// Not the width's share, as in the models of this kind.
 const HEAD_WIDTH: usize = 24;
+/// How wide a layer's parts are.
+const WIDTHS: Widths = Widths {
+    hidden: WIDTH,
+    queries: HEADS * HEAD_WIDTH,
+    keys: KEY_VALUE_HEADS * HEAD_WIDTH,
+    feed_forward: FEED_FORWARD_WIDTH,
+};
 /// How many of a head's angles tell of time, height and width.
 const ANGLES: [usize; 3] = [6, 3, 3];
 
@@ -168,32 +175,20 @@ fn text_layer(network: &mut Network, layer: &str) {
     for norm in ["q_norm", "k_norm"] {
         network.same(&format!("{layer}.self_attn.{norm}.weight"), HEAD_WIDTH, 1.0);
     }
-    for (projection, rows, columns) in [
-        ("self_attn.q_proj", HEADS * HEAD_WIDTH, WIDTH),
-        ("self_attn.k_proj", KEY_VALUE_HEADS * HEAD_WIDTH, WIDTH),
-        ("self_attn.v_proj", KEY_VALUE_HEADS * HEAD_WIDTH, WIDTH),
-        ("self_attn.o_proj", WIDTH, HEADS * HEAD_WIDTH),
-        ("mlp.gate_proj", FEED_FORWARD_WIDTH, WIDTH),
-        ("mlp.up_proj", FEED_FORWARD_WIDTH, WIDTH),
-        ("mlp.down_proj", WIDTH, FEED_FORWARD_WIDTH),
-    ] {
-        network.matrix(&format!("{layer}.{projection}.weight"), rows, columns);
-    }
+    network.projections(layer, &WIDTHS);
 }
 
 fn vision_layer(network: &mut Network, layer: &str) {
-    norm(network, &format!("{layer}.norm1"), VISION_WIDTH);
-    norm(network, &format!("{layer}.norm2"), VISION_WIDTH);
-    linear(network, &format!("{layer}.attn.qkv"), 3 * VISION_WIDTH, VISION_WIDTH);
-    linear(network, &format!("{layer}.attn.proj"), VISION_WIDTH, VISION_WIDTH);
-    linear(
-        network,
+    network.norm(&format!("{layer}.norm1"), VISION_WIDTH);
+    network.norm(&format!("{layer}.norm2"), VISION_WIDTH);
+    network.linear(&format!("{layer}.attn.qkv"), 3 * VISION_WIDTH, VISION_WIDTH);
+    network.linear(&format!("{layer}.attn.proj"), VISION_WIDTH, VISION_WIDTH);
+    network.linear(
         &format!("{layer}.mlp.linear_fc1"),
         VISION_FEED_FORWARD_WIDTH,
         VISION_WIDTH,
     );
-    linear(
-        network,
+    network.linear(
         &format!("{layer}.mlp.linear_fc2"),
         VISION_WIDTH,
         VISION_FEED_FORWARD_WIDTH,
@@ -203,19 +198,9 @@ fn vision_layer(network: &mut Network, layer: &str) {
 /// What makes a token of patches, with a norm of patches or of what they make together.
 fn merger(network: &mut Network, name: &str, norm_width: usize) {
     let width = VISION_WIDTH * MERGED * MERGED;
-    norm(network, &format!("{name}.norm"), norm_width);
-    linear(network, &format!("{name}.linear_fc1"), width, width);
-    linear(network, &format!("{name}.linear_fc2"), WIDTH, width);
-}
-
-fn linear(network: &mut Network, name: &str, rows: usize, columns: usize) {
-    network.matrix(&format!("{name}.weight"), rows, columns);
-    network.same(&format!("{name}.bias"), rows, 0.0);
-}
-
-fn norm(network: &mut Network, name: &str, width: usize) {
-    network.same(&format!("{name}.weight"), width, 1.0);
-    network.same(&format!("{name}.bias"), width, 0.0);
+    network.norm(&format!("{name}.norm"), norm_width);
+    network.linear(&format!("{name}.linear_fc1"), width, width);
+    network.linear(&format!("{name}.linear_fc2"), WIDTH, width);
 }
 
 #[cfg(test)]

@@ -154,13 +154,13 @@ fn weights() -> Vec<Tensor> {
     for layer in 0..VISION_LAYERS {
         vision_layer(&mut network, &format!("{vision}.encoder.layers.{layer}"));
     }
-    norm(&mut network, &format!("{vision}.post_layernorm"));
+    network.norm(&format!("{vision}.post_layernorm"), VISION_WIDTH);
     network.tensors
 }
 
 fn vision_layer(network: &mut Network, layer: &str) {
-    norm(network, &format!("{layer}.layer_norm1"));
-    norm(network, &format!("{layer}.layer_norm2"));
+    network.norm(&format!("{layer}.layer_norm1"), VISION_WIDTH);
+    network.norm(&format!("{layer}.layer_norm2"), VISION_WIDTH);
     for (projection, rows, columns) in [
         ("self_attn.q_proj", VISION_WIDTH, VISION_WIDTH),
         ("self_attn.k_proj", VISION_WIDTH, VISION_WIDTH),
@@ -169,14 +169,8 @@ fn vision_layer(network: &mut Network, layer: &str) {
         ("mlp.fc1", VISION_FEED_FORWARD_WIDTH, VISION_WIDTH),
         ("mlp.fc2", VISION_WIDTH, VISION_FEED_FORWARD_WIDTH),
     ] {
-        network.matrix(&format!("{layer}.{projection}.weight"), rows, columns);
-        network.same(&format!("{layer}.{projection}.bias"), rows, 0.0);
+        network.linear(&format!("{layer}.{projection}"), rows, columns);
     }
-}
-
-fn norm(network: &mut Network, name: &str) {
-    network.same(&format!("{name}.weight"), VISION_WIDTH, 1.0);
-    network.same(&format!("{name}.bias"), VISION_WIDTH, 0.0);
 }
 
 #[cfg(test)]
