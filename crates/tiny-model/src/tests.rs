@@ -13,8 +13,8 @@ const PINNED: [(&str, u64); 6] = [
     ("generation_config.json", 0x30C3_4273_826D_2A94),
     ("tokenizer.json", 0xF867_B1D1_3FDC_9768),
     ("tokenizer_config.json", 0x4C20_1944_80FE_96BC),
-    ("model.safetensors", 0x8E9D_BCDE_301A_2F26),
-    (GGUF_FILE, 0x8DA9_347E_2AA7_093B),
+    ("model.safetensors", 0x33A4_83A7_1164_5E23),
+    (GGUF_FILE, 0xF701_16BE_8519_BD16),
 ];
 
 #[test]
@@ -93,9 +93,7 @@ fn trained_and_published_tokenizers_agree() {
 fn held_out_prompts_are_answered() {
     for score in evaluate(5) {
         let least = match score.task {
-            // It does not notice that it does not know.
-            Task::NotInPassage => continue,
-            Task::Passage | Task::ToolCall => 3,
+            Task::Passage | Task::NotInPassage | Task::ToolCall => 3,
             _ => 4,
         };
         assert!(score.right >= least, "{score:#?}");

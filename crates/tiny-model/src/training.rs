@@ -36,8 +36,8 @@ pub fn example(task: Task, split: Split, seed: u64) -> Example {
         Task::Repeat => copying::repeat(source, 1),
         Task::Passage => passage::answer(source, 1, 0),
         Task::NotInPassage => passage::answer(source, 1, 100),
-        Task::ToolCall => tools::call(source),
-        Task::ToolResult => tools::result(source),
+        Task::ToolCall => tools::call(source, 0),
+        Task::ToolResult => tools::result(source, 0),
         Task::NoTool => tools::none_fits(source),
         Task::Json => structured::extraction(source),
         Task::Arithmetic => arithmetic::questions(source, 1),
@@ -65,14 +65,20 @@ fn lesson(stage: Stage, seed: u64) -> Example {
         (Stage::Copying, 35..=69) => copying::lookup(source, turns + 3, 15),
         (Stage::Copying, 70..=94) => {
             let count = source.number(1, 4) as usize;
-            passage::answer_from(source, count, turns + 1, 15)
+            passage::answer_from(source, count, turns + 1, 20)
         }
-        (Stage::Copying, _) => tools::call(source),
+        (Stage::Copying, _) => tools::call(source, 0),
         (Stage::All, 0..=4) => copying::repeat(source, turns),
         (Stage::All, 5..=9) => copying::lookup(source, turns + 2, 25),
-        (Stage::All, 10..=39) => passage::answer(source, turns, 22),
-        (Stage::All, 40..=59) => tools::call(source),
-        (Stage::All, 60..=67) => tools::result(source),
+        (Stage::All, 10..=41) => passage::answer(source, turns * 2, 25),
+        (Stage::All, 42..=61) => {
+            let earlier = source.pick(&[0, 0, 0, 1, 1]);
+            tools::call(source, earlier)
+        }
+        (Stage::All, 62..=67) => {
+            let earlier = source.pick(&[0, 0, 0, 1]);
+            tools::result(source, earlier)
+        }
         (Stage::All, 68..=71) => tools::none_fits(source),
         (Stage::All, 72..=79) => structured::extraction(source),
         (Stage::All, 80..=84) => arithmetic::questions(source, turns + 4),

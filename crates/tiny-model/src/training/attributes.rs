@@ -8,7 +8,7 @@ pub(super) struct Attribute {
     /// What the subject is: one of [`SUBJECTS`].
     pub(super) subject: Subject,
     pub(super) value: fn(&mut Source) -> String,
-    /// Ways to tell it; the first is also how the model answers.
+    /// Ways to tell it; the first is also how the model answers, and says what was asked before it says the value.
     pub(super) statements: &'static [&'static str],
     pub(super) questions: &'static [&'static str],
 }
@@ -46,7 +46,7 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     Attribute {
         subject: Subject::Person,
         value: |source| source.number(5, 99).to_string(),
-        statements: &["{} is {} years old.", "The age of {} is {}."],
+        statements: &["The age of {} is {}.", "{} is {} years old."],
         questions: &["How old is {}?", "What is the age of {}?"],
     },
     Attribute {
@@ -68,7 +68,7 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     Attribute {
         subject: Subject::Person,
         value: |source| format!("{} named {}", source.pick(ANIMALS), source.person()),
-        statements: &["{} has a {}.", "{} keeps a {}."],
+        statements: &["{} keeps a {}.", "{} has a {}."],
         questions: &[
             "Which pet does {} have?",
             "What animal does {} have?",
@@ -208,7 +208,7 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     Attribute {
         subject: Subject::Project,
         value: |source| format!("{} people", source.number(2, 900)),
-        statements: &["{} has {}.", "{} employs {}."],
+        statements: &["{} employs {}.", "{} has {}."],
         questions: &[
             "How many people does {} have?",
             "How big is {}?",

@@ -85,7 +85,9 @@ pub(crate) fn lookup(source: &mut Source, turns: usize, unknown: u64) -> Example
     for turn in 0..turns {
         let (key, answer);
         (key, answer, last) = if source.percent(unknown) {
-            (absent(source, &pairs), UNKNOWN.to_owned(), UNKNOWN.to_owned())
+            let key = absent(source, &pairs);
+            let answer = format!("{key}{between}{UNKNOWN}");
+            (key, answer, UNKNOWN.to_owned())
         } else {
             let (key, value) = pairs[source.index(pairs.len())].clone();
             let answer = format!("{key}{between}{value}");

@@ -7,7 +7,11 @@ use super::source::{Source, capitalized, fill};
 use super::tools;
 use super::words::{ADJECTIVES, NOUNS};
 
-pub(super) const UNKNOWN: &str = "I do not know. The text does not say that.";
+/// What the model says where a value would stand that it was not told.
+///
+/// The subject and what is asked of it come first, as in every other answer: what was said just before is what attention finds or
+/// does not find in the passage. A model of this size cannot tell before it has said that.
+pub(super) const UNKNOWN: &str = "... I do not know. The text does not say that.";
 
 /// Something told about a subject.
 #[derive(Clone)]
@@ -21,7 +25,7 @@ struct Fact {
 
 impl Fact {
     fn statement(&self, source: &mut Source) -> String {
-        self.told(source.pick(ATTRIBUTES[self.attribute].statements))
+        self.told(source.pick(ATTRIBUTES[self.attribute].statements), &self.value)
     }
 
     fn question(&self, source: &mut Source) -> String {
@@ -43,11 +47,22 @@ impl Fact {
     }
 
     fn answer(&self) -> String {
-        self.told(ATTRIBUTES[self.attribute].statements[0])
+        self.answer_with(&self.value)
     }
 
-    fn told(&self, template: &str) -> String {
-        capitalized(&fill(template, &[&self.subject, &self.value, &self.noun]))
+    /// The answer when the passage does not tell it: the same words up to the value.
+    fn unknown(&self) -> String {
+        let answer = self.answer_with(UNKNOWN);
+        let end = answer.find(UNKNOWN).map_or(answer.len(), |start| start + UNKNOWN.len());
+        answer[..end].to_owned()
+    }
+
+    fn answer_with(&self, value: &str) -> String {
+        self.told(ATTRIBUTES[self.attribute].statements[0], value)
+    }
+
+    fn told(&self, template: &str, value: &str) -> String {
+        capitalized(&fill(template, &[&self.subject, value, &self.noun]))
     }
 }
 
@@ -91,7 +106,7 @@ fn facts(source: &mut Source, count: usize) -> Vec<Fact> {
 }
 
 /// A question that the facts do not answer: the subject or what is asked about it is not among them.
-fn unanswerable(source: &mut Source, facts: &[Fact]) -> String {
+fn unanswerable(source: &mut Source, facts: &[Fact]) -> Fact {
     loop {
         let near = facts[source.index(facts.len())].clone();
         let other = if source.percent(50) {
@@ -107,7 +122,7 @@ fn unanswerable(source: &mut Source, facts: &[Fact]) -> String {
             }
         };
         if !facts.iter().any(|fact| fact.is_about(&other)) {
-            return other.question(source);
+            return other;
         }
     }
 }
@@ -139,14 +154,34 @@ fn passage(source: &mut Source, facts: &[Fact]) -> Vec<String> {
     sentences
 }
 
-/// A question about the passage and its answer; the value when there is one.
-fn turn(source: &mut Source, facts: &[Fact], unknown: u64) -> (String, String, Option<String>) {
-    if source.percent(unknown) {
-        (unanswerable(source, facts), UNKNOWN.to_owned(), None)
-    } else {
-        let fact = &facts[source.index(facts.len())];
-        (fact.question(source), fact.answer(), Some(fact.value.clone()))
+/// A question about the passage.
+struct Turn {
+    question: String,
+    answer: String,
+    /// What the answer has to say, when the passage tells it.
+    value: Option<String>,
+}
+
+/// Questions about the passage, no fact asked for twice, because the second time the answer stands right before it. So many
+/// percent of them are answered nowhere in it.
+fn turns(source: &mut Source, facts: &[Fact], count: usize, unknown: u64) -> Vec<Turn> {
+    let mut untold = source.sample(facts, facts.len());
+    let mut turns = Vec::new();
+    while turns.len() < count {
+        let (fact, told) = if source.percent(unknown) {
+            (unanswerable(source, facts), false)
+        } else if let Some(fact) = untold.pop() {
+            (fact, true)
+        } else {
+            break;
+        };
+        turns.push(Turn {
+            question: fact.question(source),
+            answer: if told { fact.answer() } else { fact.unknown() },
+            value: told.then_some(fact.value),
+        });
     }
+    turns
 }
 
 const INTRODUCTIONS: &[&str] = &[
@@ -169,73 +204,84 @@ const PROMPTS: &[&str] = &[
     "Here is a note: {}\n{}",
 ];
 
-/// A conversation about a passage with this many questions, most of which it answers.
+/// A conversation about a passage with at most this many questions, most of which it answers.
 pub(crate) fn answer(source: &mut Source, turns: usize, unknown: u64) -> Example {
     let most = if source.percent(8) { 24 } else { 7 };
     let count = source.number(1, most) as usize;
     answer_from(source, count, turns, unknown)
 }
 
-pub(crate) fn answer_from(source: &mut Source, count: usize, turns: usize, unknown: u64) -> Example {
+pub(crate) fn answer_from(source: &mut Source, count: usize, most_turns: usize, unknown: u64) -> Example {
     let facts = facts(source, count);
     let sentences = passage(source, &facts);
-    let (question, answer, value) = turn(source, &facts, unknown);
+    let place = source.pick(PLACES);
+    let (tool, argument) = tools::search_tool(source);
+    let offered = place == Place::ToolResult && source.percent(75);
+    // With the tool on offer, the next question would be one more search.
+    let most_turns = if offered { 1 } else { most_turns };
     let mut messages = Vec::new();
-    let mut tools = Vec::new();
-    let mut last = value;
-    match source.number(0, 9) {
-        0..=2 => {
-            let text = layout(source, &sentences);
-            messages.push(Message::System(source.fill(INTRODUCTIONS, &[&text])));
-            messages.push(Message::User(question));
-            messages.push(Message::Assistant(answer));
+    let mut value = None;
+    for turn in turns(source, &facts, most_turns, unknown) {
+        if messages.is_empty() {
+            messages = match place {
+                Place::Instructions => {
+                    let text = layout(source, &sentences);
+                    vec![
+                        Message::System(source.fill(INTRODUCTIONS, &[&text])),
+                        Message::User(turn.question),
+                    ]
+                }
+                Place::Request => {
+                    let text = layout(source, &sentences);
+                    vec![Message::User(source.fill(PROMPTS, &[&text, &turn.question]))]
+                }
+                Place::ToolResult => searched(source, &tools::name(&tool), argument, &turn.question, &sentences),
+            };
+        } else {
+            messages.push(Message::User(turn.question));
         }
-        3..=6 => {
-            let text = layout(source, &sentences);
-            messages.push(Message::User(source.fill(PROMPTS, &[&text, &question])));
-            messages.push(Message::Assistant(answer));
-        }
-        _ => {
-            let (tool, argument) = tools::search_tool(source);
-            let name = tools::name(&tool);
-            if source.percent(50) {
-                messages.push(Message::System("You are a helpful assistant.".to_owned()));
-            }
-            messages.push(Message::User(question.clone()));
-            messages.push(Message::Call {
-                name: name.clone(),
-                arguments: format!("{{\"{argument}\": {}}}", serde_json::Value::from(question.as_str())),
-            });
-            messages.push(Message::Tool(found(source, &name, &question, &sentences)));
-            messages.push(Message::Assistant(answer));
-            if source.percent(75) {
-                tools.push(tool);
-            }
-        }
+        messages.push(Message::Assistant(turn.answer));
+        value = turn.value;
     }
-    for _ in 1..turns {
-        // What was not known ends a conversation: it is answered alike each time, and teaches nothing more.
-        let (question, answer, value) = turn(source, &facts, unknown);
-        if tools.is_empty() {
-            messages.push(Message::User(question));
-            messages.push(Message::Assistant(answer));
-            last = value;
-        }
-    }
-    let expected = match last {
-        Some(value) => Expected::Says(value),
-        None => Expected::Says("I do not know".to_owned()),
-    };
-    let task = if expected == Expected::Says("I do not know".to_owned()) {
-        Task::NotInPassage
-    } else {
-        Task::Passage
+    let (task, said) = match value {
+        Some(value) => (Task::Passage, value),
+        None => (Task::NotInPassage, "I do not know".to_owned()),
     };
     Example {
         task,
-        conversation: Conversation { tools, messages },
-        expected,
+        conversation: Conversation {
+            tools: if offered { vec![tool] } else { Vec::new() },
+            messages,
+        },
+        expected: Expected::Says(said),
     }
+}
+
+/// Where the passage stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Instructions,
+    Request,
+    ToolResult,
+}
+
+const PLACES: &[Place] = &[Place::Instructions, Place::Request, Place::Request, Place::ToolResult];
+
+/// A question, the search for it, and what was found.
+fn searched(source: &mut Source, tool: &str, argument: &str, question: &str, sentences: &[String]) -> Vec<Message> {
+    let mut messages = Vec::new();
+    if source.percent(50) {
+        messages.push(Message::System("You are a helpful assistant.".to_owned()));
+    }
+    messages.extend([
+        Message::User(question.to_owned()),
+        Message::Call {
+            name: tool.to_owned(),
+            arguments: format!("{{\"{argument}\": {}}}", serde_json::Value::from(question)),
+        },
+        Message::Tool(found(source, tool, question, sentences)),
+    ]);
+    messages
 }
 
 /// Sentences as one paragraph, as lines, or as numbered pieces.

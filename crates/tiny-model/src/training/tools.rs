@@ -11,6 +11,8 @@ use super::words::{ADJECTIVES, DAYS, NOUNS, VERBS, WEATHER};
 /// A tool, a request that needs it, and what becomes of it.
 struct Use {
     tool: Value,
+    /// What the tool is for, in a word or two: of two tools for the same, either would be right.
+    purpose: String,
     request: String,
     arguments: Value,
     result: String,
@@ -118,6 +120,7 @@ fn weather(source: &mut Source) -> Use {
     };
     Use {
         tool,
+        purpose: "weather".to_owned(),
         request,
         arguments: json!({argument: city}),
         result,
@@ -154,6 +157,7 @@ fn calculation(source: &mut Source) -> Use {
     let tool = function(source, name, &description, &[(first, kind, ""), (second, kind, "")]);
     Use {
         tool,
+        purpose: name.to_owned(),
         request: source.fill(templates, &[&a.to_string(), &b.to_string()]),
         arguments: json!({first: a, second: b}),
         result: result.to_string(),
@@ -181,6 +185,7 @@ fn search(source: &mut Source) -> Use {
     let code = source.code();
     Use {
         tool,
+        purpose: "search".to_owned(),
         request,
         arguments: json!({argument: topic}),
         result: format!("{topic} has the number {code}."),
@@ -216,6 +221,7 @@ fn message(source: &mut Source) -> Use {
     );
     Use {
         tool,
+        purpose: "message".to_owned(),
         request,
         arguments: json!({to: person, body: text}),
         result: source
@@ -246,6 +252,7 @@ fn timer(source: &mut Source) -> Use {
     );
     Use {
         tool,
+        purpose: "timer".to_owned(),
         request,
         arguments: json!({argument: minutes}),
         result: source.pick(&["ok", "done", "set", "{\"status\": \"ok\"}"]).to_owned(),
@@ -287,6 +294,7 @@ fn order(source: &mut Source) -> Use {
     };
     Use {
         tool,
+        purpose: noun.to_owned(),
         request,
         arguments: json!({argument: code}),
         result,
@@ -347,6 +355,7 @@ fn unheard_of(source: &mut Source) -> Use {
     };
     Use {
         tool,
+        purpose: format!("{verb} {noun}"),
         request: capitalized(&request),
         arguments: Value::Object(arguments),
         result,
@@ -365,16 +374,28 @@ fn any_use(source: &mut Source) -> Use {
     }
 }
 
-/// The tool among others, in any order.
-fn offered(source: &mut Source, tool: Value) -> Vec<Value> {
-    let mut tools = vec![tool];
-    let others = source.pick(&[0, 0, 0, 1, 1, 2]);
-    while tools.len() <= others {
-        let other = any_use(source).tool;
-        if tools.iter().all(|tool| name(tool) != name(&other)) {
-            tools.push(other);
+/// So many others, no two of all for the same.
+fn others(source: &mut Source, first: &Use, count: usize) -> Vec<Use> {
+    let mut others: Vec<Use> = Vec::new();
+    while others.len() < count {
+        let next = any_use(source);
+        let alike = |other: &Use| other.purpose == next.purpose || name(&other.tool) == name(&next.tool);
+        if !alike(first) && !others.iter().any(alike) {
+            others.push(next);
         }
     }
+    others
+}
+
+/// How many tools are on offer that no request needs.
+fn unneeded(source: &mut Source) -> usize {
+    source.pick(&[0, 0, 0, 1, 1, 2])
+}
+
+/// Their tools, in any order.
+fn offered(source: &mut Source, first: &Use, others: &[Use]) -> Vec<Value> {
+    let mut tools = vec![first.tool.clone()];
+    tools.extend(others.iter().map(|other| other.tool.clone()));
     source.shuffle(&mut tools);
     tools
 }
@@ -388,49 +409,49 @@ fn instructions(source: &mut Source) -> Option<Message> {
     source.percent(40).then(|| Message::System(text.to_owned()))
 }
 
-/// A request that one of the tools on offer fits.
-pub(crate) fn call(source: &mut Source) -> Example {
+/// A request after so many earlier ones, each with the call that it needs, the result, and the answer that makes use of it.
+fn requested(source: &mut Source, earlier: usize) -> (Conversation, Use) {
     let wanted = any_use(source);
-    let called = name(&wanted.tool);
+    let count = earlier + unneeded(source);
+    let others = others(source, &wanted, count);
     let mut messages: Vec<Message> = instructions(source).into_iter().collect();
-    messages.push(Message::User(wanted.request));
-    messages.push(Message::Call {
-        name: called.clone(),
-        arguments: spaced(&wanted.arguments),
-    });
-    let expected = Expected::Json(json!({"name": called, "arguments": wanted.arguments}));
+    for one in others[..earlier].iter().chain([&wanted]) {
+        messages.extend([
+            Message::User(one.request.clone()),
+            Message::Call {
+                name: name(&one.tool),
+                arguments: spaced(&one.arguments),
+            },
+            Message::Tool(one.result.clone()),
+            Message::Assistant(one.answer.clone()),
+        ]);
+    }
+    let tools = offered(source, &wanted, &others);
+    (Conversation { tools, messages }, wanted)
+}
+
+/// A request that one of the tools on offer fits, after so many others that were done with.
+pub(crate) fn call(source: &mut Source, earlier: usize) -> Example {
+    let (mut conversation, wanted) = requested(source, earlier);
+    // Neither the result nor the answer.
+    conversation.messages.truncate(conversation.messages.len() - 2);
     Example {
         task: Task::ToolCall,
-        conversation: Conversation {
-            tools: offered(source, wanted.tool),
-            messages,
-        },
-        expected,
+        conversation,
+        expected: Expected::Json(json!({"name": name(&wanted.tool), "arguments": wanted.arguments})),
     }
 }
 
 /// The same, with the tool's result and the answer that makes use of it.
-pub(crate) fn result(source: &mut Source) -> Example {
-    let wanted = any_use(source);
-    let mut messages: Vec<Message> = instructions(source).into_iter().collect();
-    messages.extend([
-        Message::User(wanted.request),
-        Message::Call {
-            name: name(&wanted.tool),
-            arguments: spaced(&wanted.arguments),
-        },
-        Message::Tool(wanted.result),
-        Message::Assistant(wanted.answer),
-    ]);
+pub(crate) fn result(source: &mut Source, earlier: usize) -> Example {
+    let (mut conversation, wanted) = requested(source, earlier);
     // Some clients leave the tools out of the request that brings the result.
-    let tools = if source.percent(85) {
-        offered(source, wanted.tool)
-    } else {
-        Vec::new()
-    };
+    if source.percent(15) {
+        conversation.tools.clear();
+    }
     Example {
         task: Task::ToolResult,
-        conversation: Conversation { tools, messages },
+        conversation,
         expected: Expected::Says(wanted.said),
     }
 }
@@ -440,11 +461,13 @@ pub(crate) fn none_fits(source: &mut Source) -> Example {
     let talk = talk::small_talk(source);
     let mut messages: Vec<Message> = instructions(source).into_iter().collect();
     messages.extend(talk.conversation.messages);
-    let tool = any_use(source).tool;
+    let first = any_use(source);
+    let count = unneeded(source);
+    let others = others(source, &first, count);
     Example {
         task: Task::NoTool,
         conversation: Conversation {
-            tools: offered(source, tool),
+            tools: offered(source, &first, &others),
             messages,
         },
         expected: Expected::Talks,
