@@ -7,7 +7,7 @@ use mistralrs::parse_isq_value;
 pub use puna_api::Device;
 use puna_api::{Error, Result};
 use puna_http::NetworkConfig;
-use puna_hub::ModelName;
+use puna_hub::{ModelName, check_open_folders};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -201,9 +201,7 @@ impl MistralrsConfig {
                 return Err(Error::configuration(message).with_param(format!("models[{index}].id")));
             }
         }
-        self.registrable.validate().map_err(|(place, message)| {
-            Error::configuration(message).with_param(format!("registrable.folders[{place}]"))
-        })?;
+        check_open_folders(&self.registrable.folders)?;
         let at_start = self.models.iter().filter(|model| model.load == Load::Start).count();
         match self.max_loaded_models {
             Some(most) if at_start > most.get() => {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use puna_api::{Error, Host, Result};
-use puna_hub::Cache;
+use puna_hub::{Cache, check_registrable};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{LocalModel, MistralrsConfig, Registrable};
@@ -108,24 +108,12 @@ impl EngineLoader {
 
     /// A model that is not in the configuration, and may be registered.
     fn registrable(&self, id: &str) -> Result<LocalModel> {
-        let Some(model) = self.registrable.model(id)? else {
-            let there: Vec<&str> = self.ids().collect();
-            let message = format!(
-                "the model `{id}` is not configured; there are: {}; others go by `hf:ORG/NAME`, once `puna model pull` got them, or by their \
-                 path in one of the folders of `registrable.folders`",
-                there.join(", ")
-            );
-            return Err(Error::not_found(message)
-                .with_code("model_not_found")
-                .with_param("model"));
-        };
-        match self.models.iter().find(|(_, (other, _))| other.path == model.path) {
-            // Two engines of one model would take twice the memory.
-            Some((configured, _)) => Err(Error::configuration(format!(
-                "the configuration has the model `{id}` already; it goes by `{configured}` there"
-            ))),
-            None => Ok(model),
-        }
+        let configured = self
+            .models
+            .iter()
+            .map(|(id, (model, _))| (id.as_str(), model.path.as_path()));
+        check_registrable(id, &self.registrable.folders, configured)?;
+        Ok(self.registrable.model(id))
     }
 
     /// The files of a model, sound as far as names and headers tell.

@@ -8,6 +8,7 @@ use puna_api::{
     CompletionRequest, EmbeddingsRequest, EmbeddingsResponse, Error, ErrorKind, Health, Host, Inference,
     InferenceRequest, Json, ModelType, Models, Provider, ProviderModel, RequestContext, Result, Services,
 };
+use puna_hub::refused;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -275,13 +276,7 @@ impl Models for Mistralrs {
     }
 
     async fn find_model(&self, provider_model_id: &str) -> Result<Option<ProviderModel>> {
-        let found = self.pool.loader().find(provider_model_id).await;
-        let files = found.map_err(|error| match error.kind() {
-            ErrorKind::Configuration | ErrorKind::NotFound => {
-                Error::invalid_request(error.message()).with_source(error)
-            }
-            _ => error,
-        })?;
+        let files = self.pool.loader().find(provider_model_id).await.map_err(refused)?;
         Ok(Some(provider_model(
             provider_model_id,
             files.embeds,

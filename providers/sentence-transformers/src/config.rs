@@ -3,7 +3,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use puna_api::{Device, Error, Result};
-use puna_hub::ModelName;
+use puna_hub::{ModelName, check_open_folders};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,11 @@ pub struct SentenceTransformersConfig {
     /// The models to load at start. Default: the two demo models.
     #[serde(default = "demo_models")]
     pub models: Vec<LocalModel>,
+
+    /// Models that may be registered while the server runs, beside those in `models`: what `puna model pull` got, by `hf:ORG/NAME`,
+    /// and those in some folders. They are loaded on first use, and unloaded when they are unregistered.
+    #[serde(default, skip_serializing_if = "Registrable::is_default")]
+    pub registrable: Registrable,
 
     /// How many processor threads compute. Default: as many as the machine has cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,6 +47,29 @@ pub struct SentenceTransformersConfig {
     /// models that need some there work without here, or are refused. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_remote_code: Option<bool>,
+}
+
+/// Which models may be registered while the server runs.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Registrable {
+    /// Folders whose models may be registered by their paths, as absolute paths. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<PathBuf>,
+}
+
+impl Registrable {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The model that an id stands for.
+    pub(crate) fn model(id: &str) -> LocalModel {
+        LocalModel {
+            id: Some(id.to_owned()),
+            ..LocalModel::new(id)
+        }
+    }
 }
 
 /// A model on this machine.
@@ -111,6 +139,7 @@ impl Default for SentenceTransformersConfig {
     fn default() -> Self {
         Self {
             models: demo_models(),
+            registrable: Registrable::default(),
             threads: None,
             max_running: max_running(),
             max_waiting: max_waiting(),
@@ -144,7 +173,7 @@ impl SentenceTransformersConfig {
                 return Err(Error::configuration(message).with_param(format!("models[{index}].id")));
             }
         }
-        Ok(())
+        check_open_folders(&self.registrable.folders)
     }
 }
 
@@ -268,10 +297,19 @@ mod tests {
                 "each needs one of its own",
             ),
         ] {
-            let config: SentenceTransformersConfig = serde_json::from_value(json!({"models": models})).unwrap();
-            let error = config.validate().unwrap_err();
-            assert_eq!(error.param(), Some(param));
-            assert!(error.message().contains(message), "{}", error.message());
+            fails(json!({"models": models}), param, message);
         }
+        fails(
+            json!({"registrable": {"folders": ["more"]}}),
+            "registrable.folders[0]",
+            "must be an absolute path",
+        );
+    }
+
+    fn fails(config: serde_json::Value, param: &str, message: &str) {
+        let config: SentenceTransformersConfig = serde_json::from_value(config).unwrap();
+        let error = config.validate().unwrap_err();
+        assert_eq!(error.param(), Some(param));
+        assert!(error.message().contains(message), "{}", error.message());
     }
 }

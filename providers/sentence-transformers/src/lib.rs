@@ -10,6 +10,7 @@ mod error;
 mod folder;
 mod job;
 mod load;
+mod loaded_models;
 mod modules;
 mod pooling;
 mod provider;
@@ -18,7 +19,9 @@ mod tokens;
 mod weights;
 mod workers;
 
-pub use config::{DEMO_EMBEDDING_MODEL, DEMO_RERANK_MODEL, DType, LocalModel, SentenceTransformersConfig, TooLong};
+pub use config::{
+    DEMO_EMBEDDING_MODEL, DEMO_RERANK_MODEL, DType, LocalModel, Registrable, SentenceTransformersConfig, TooLong,
+};
 pub use provider::SentenceTransformers;
 
 puna_api::register_provider!(SentenceTransformers);

@@ -18,6 +18,7 @@ use crate::tokens::{Limit, TextTokenizer};
 use crate::weights::Weights;
 
 /// A loaded model.
+#[derive(Clone)]
 pub(crate) enum Loaded {
     Embedder(Arc<Embedder>),
     CrossEncoder(Arc<CrossEncoder>),

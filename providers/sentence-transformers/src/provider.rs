@@ -1,29 +1,27 @@
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use puna_api::{
     Api, BoxStream, Capabilities, Capability, ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Completion,
-    CompletionRequest, EmbeddingsRequest, EmbeddingsResponse, Error, Health, Host, Inference, InferenceRequest, Json,
-    Model, ModelType, Models, Provider, ProviderModel, RequestContext, Rerank, RerankResponse, RerankTask, Result,
-    Services,
+    CompletionRequest, EmbeddingsRequest, EmbeddingsResponse, Error, ErrorKind, Health, Host, Inference,
+    InferenceRequest, Json, Model, ModelType, Models, Provider, ProviderModel, RequestContext, Rerank, RerankResponse,
+    RerankTask, Result, Services,
 };
-use puna_hub::{Cache, ModelName};
+use puna_hub::refused;
 use serde_json::{Map, json};
 
-use crate::config::{Demo, LocalModel, SentenceTransformersConfig};
+use crate::config::SentenceTransformersConfig;
 use crate::cross_encoder::CrossEncoder;
 use crate::embedder::Embedder;
-use crate::load::{Loaded, load};
+use crate::load::Loaded;
+use crate::loaded_models::LoadedModels;
 use crate::workers::Workers;
 use crate::{embeddings, job, rerank};
 
 /// Embeds and reranks texts in this process. See the crate's documentation.
 pub struct SentenceTransformers {
-    models: BTreeMap<String, Loaded>,
-    workers: Workers,
+    models: LoadedModels,
+    workers: Arc<Workers>,
 }
 
 impl Provider for SentenceTransformers {
@@ -41,12 +39,8 @@ impl Provider for SentenceTransformers {
     }
 
     async fn build(config: SentenceTransformersConfig, host: Host) -> Result<Services> {
-        let workers = Workers::start(&config)?;
-        let mut models = BTreeMap::new();
-        for model in &config.models {
-            let loaded = load_aside(&workers, model, &host).await?;
-            models.insert(model.id(), loaded);
-        }
+        let workers = Arc::new(Workers::start(&config)?);
+        let models = LoadedModels::load(config, Arc::clone(&workers), host).await?;
         let provider = Arc::new(Self { models, workers });
         let inference: Arc<dyn Inference> = Arc::clone(&provider) as _;
         let reranking: Arc<dyn Rerank> = Arc::clone(&provider) as _;
@@ -59,86 +53,26 @@ impl Provider for SentenceTransformers {
     }
 }
 
-/// Loads a model on the threads that compute.
-async fn load_aside(workers: &Workers, model: &LocalModel, host: &Host) -> Result<Loaded> {
-    let started = Instant::now();
-    let source = Source::of(model, host)?;
-    let task = model.clone();
-    let turn = workers.another_turn().await?;
-    let loaded = workers.run(turn, move |_| load(&task, &source.folder()?)).await?;
-    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(model = model.id(), milliseconds, "loaded the model");
-    Ok(loaded)
-}
-
-/// Where a model comes from.
-enum Source {
-    Folder(PathBuf),
-    /// A model of the hub, by its name.
-    Hub(Arc<Cache>, ModelName),
-    /// A demo model, which is made in the provider's data folder unless it is there.
-    Demo(Demo, PathBuf),
-}
-
-impl Source {
-    fn of(model: &LocalModel, host: &Host) -> Result<Self> {
-        if let Some(demo) = model.demo() {
-            return Ok(Self::Demo(demo, host.data_dir()?.to_owned()));
-        }
-        let Some(name) = model.hub_name()? else {
-            return Ok(Self::Folder(model.path.clone()));
-        };
-        let cache = host.resource::<Cache>().ok_or_else(|| {
-            Error::configuration(format!(
-                "the model `{name}` cannot be found: this server has no cache of models"
-            ))
-        })?;
-        Ok(Self::Hub(cache, name))
-    }
-
-    fn folder(self) -> Result<PathBuf> {
-        let made = match self {
-            Self::Folder(folder) => return Ok(folder),
-            Self::Hub(cache, name) => {
-                return cache
-                    .find(&name)
-                    .map_err(|cause| Error::configuration(cause.message()).with_source(cause));
-            }
-            Self::Demo(Demo::Embedding, folder) => {
-                let folder = folder.join("puna-tiny-embed");
-                puna_tiny_model::write_embedding(&folder).map(|()| folder)
-            }
-            Self::Demo(Demo::Rerank, folder) => {
-                let folder = folder.join("puna-tiny-rerank");
-                puna_tiny_model::write_reranker(&folder).map(|()| folder)
-            }
-        };
-        made.map_err(|cause| Error::configuration(format!("failed to make the demo model: {cause}")))
-    }
-}
-
 impl SentenceTransformers {
-    fn find(&self, model: &Model) -> Result<&Loaded> {
-        let id = &model.provider_model_id;
-        self.models.get(id).ok_or_else(|| {
-            let loaded: Vec<&str> = self.models.keys().map(String::as_str).collect();
-            let loaded = loaded.join(", ");
-            Error::not_found(format!("the model `{id}` is not loaded; loaded are: {loaded}"))
-                .with_code("model_not_found")
-                .with_param("model")
+    async fn loaded(&self, model: &Model) -> Result<Loaded> {
+        let loaded = self.models.get(&model.provider_model_id).await;
+        // A model that the operator got wrong is no fault of the caller.
+        loaded.map_err(|error| match error.kind() {
+            ErrorKind::Configuration => Error::unavailable(error.message()).with_source(error),
+            _ => error,
         })
     }
 
-    fn embedder(&self, model: &Model) -> Result<Arc<Embedder>> {
-        match self.find(model)? {
-            Loaded::Embedder(embedder) => Ok(Arc::clone(embedder)),
+    async fn embedder(&self, model: &Model) -> Result<Arc<Embedder>> {
+        match self.loaded(model).await? {
+            Loaded::Embedder(embedder) => Ok(embedder),
             Loaded::CrossEncoder(_) => Err(unable(&model.id, "makes no embeddings, it reranks")),
         }
     }
 
-    fn cross_encoder(&self, model: &Model) -> Result<Arc<CrossEncoder>> {
-        match self.find(model)? {
-            Loaded::CrossEncoder(encoder) => Ok(Arc::clone(encoder)),
+    async fn cross_encoder(&self, model: &Model) -> Result<Arc<CrossEncoder>> {
+        match self.loaded(model).await? {
+            Loaded::CrossEncoder(encoder) => Ok(encoder),
             Loaded::Embedder(_) => Err(unable(&model.id, "does not rerank, it makes embeddings")),
         }
     }
@@ -198,7 +132,7 @@ impl Inference for SentenceTransformers {
         _context: &RequestContext,
         request: InferenceRequest<EmbeddingsRequest>,
     ) -> Result<Json<EmbeddingsResponse>> {
-        let model = self.embedder(&request.model)?;
+        let model = self.embedder(&request.model).await?;
         let body = request.body;
         let (vectors, form) = job::work(&self.workers, move |abandoned| {
             embeddings::plan(body.get()?, &model, abandoned)
@@ -211,7 +145,7 @@ impl Inference for SentenceTransformers {
 #[async_trait]
 impl Rerank for SentenceTransformers {
     async fn rerank(&self, _context: &RequestContext, request: RerankTask) -> Result<RerankResponse> {
-        let model = self.cross_encoder(&request.model)?;
+        let model = self.cross_encoder(&request.model).await?;
         let body = request.body;
         let (scores, most) = job::work(&self.workers, move |abandoned| {
             rerank::plan(body.get()?, &model, abandoned)
@@ -224,31 +158,46 @@ impl Rerank for SentenceTransformers {
 #[async_trait]
 impl Models for SentenceTransformers {
     async fn list_models(&self, _context: &RequestContext) -> Result<Vec<ProviderModel>> {
-        let models = self.models.iter().map(|(id, loaded)| {
-            let (model_type, metadata) = match loaded {
-                Loaded::Embedder(model) => (
-                    ModelType::Embedding,
-                    Map::from_iter([
-                        ("embedding_dimension".to_owned(), json!(model.dimension())),
-                        ("context_length".to_owned(), json!(model.max_tokens())),
-                    ]),
-                ),
-                Loaded::CrossEncoder(model) => (
-                    ModelType::Rerank,
-                    Map::from_iter([("context_length".to_owned(), json!(model.max_tokens()))]),
-                ),
-            };
-            ProviderModel {
-                provider_model_id: id.clone(),
-                model_type,
-                metadata,
-            }
-        });
-        Ok(models.collect())
+        Ok(self
+            .models
+            .configured()
+            .map(|(id, loaded)| listed(id, loaded))
+            .collect())
     }
 
     fn changes(&self) -> bool {
         false
+    }
+
+    async fn find_model(&self, provider_model_id: &str) -> Result<Option<ProviderModel>> {
+        let loaded = self.models.try_out(provider_model_id).await.map_err(refused)?;
+        Ok(Some(listed(provider_model_id, &loaded)))
+    }
+
+    fn release_model(&self, provider_model_id: &str) {
+        self.models.release(provider_model_id);
+    }
+}
+
+/// A model as it is listed.
+fn listed(id: &str, loaded: &Loaded) -> ProviderModel {
+    let (model_type, metadata) = match loaded {
+        Loaded::Embedder(model) => (
+            ModelType::Embedding,
+            Map::from_iter([
+                ("embedding_dimension".to_owned(), json!(model.dimension())),
+                ("context_length".to_owned(), json!(model.max_tokens())),
+            ]),
+        ),
+        Loaded::CrossEncoder(model) => (
+            ModelType::Rerank,
+            Map::from_iter([("context_length".to_owned(), json!(model.max_tokens()))]),
+        ),
+    };
+    ProviderModel {
+        provider_model_id: id.to_owned(),
+        model_type,
+        metadata,
     }
 }
 

@@ -1,10 +1,8 @@
 //! Models that are no part of the configuration, and that may be registered while the server runs.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use puna_api::{Error, Result};
-use puna_hub::ModelName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,89 +41,38 @@ impl Registrable {
         *self == Self::default()
     }
 
-    /// Checks what types alone cannot say: the folder that is wrong, by its place, and why.
-    pub(super) fn validate(&self) -> Result<(), (usize, String)> {
-        match self.folders.iter().position(|folder| !folder.is_absolute()) {
-            None => Ok(()),
-            Some(place) => {
-                let folder = self.folders[place].display();
-                Err((place, format!("must be an absolute path, not `{folder}`")))
-            }
-        }
-    }
-
-    /// The model that this id stands for; nothing where it is neither a path nor a name of the hub. Fails as a configuration error
-    /// where it may not be registered.
-    pub(crate) fn model(&self, id: &str) -> Result<Option<LocalModel>> {
-        let path = Path::new(id);
-        let name = ModelName::of_path(path).map_err(|cause| Error::configuration(cause.message()))?;
-        if name.is_none() {
-            if !path.is_absolute() {
-                return Ok(None);
-            }
-            if !self.folders.iter().any(|folder| is_inside(path, folder)) {
-                let message =
-                    format!("`{id}` is in none of the folders whose models may be registered (`registrable.folders`)");
-                return Err(Error::configuration(message));
-            }
-        }
-        Ok(Some(LocalModel {
+    /// The model that an id stands for.
+    pub(crate) fn model(&self, id: &str) -> LocalModel {
+        LocalModel {
             id: Some(id.to_owned()),
             load: Load::FirstUse,
             idle_timeout: self.idle_timeout,
-            ..LocalModel::new(path)
-        }))
+            ..LocalModel::new(id)
+        }
     }
-}
-
-/// Whether a path leads into a folder, or to it. Links are the operator's to place.
-fn is_inside(path: &Path, folder: &Path) -> bool {
-    path.strip_prefix(folder)
-        .is_ok_and(|rest| rest.components().all(|part| matches!(part, Component::Normal(_))))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use serde_json::json;
 
     use super::*;
 
     #[test]
-    fn only_what_the_operator_opened_can_be_registered() {
-        let registrable: Registrable = serde_json::from_value(json!({"folders": ["/models", "/one/model"]})).unwrap();
-        for id in [
-            "/models/a",
-            "/models/deep/a.gguf",
-            "/models//a",
-            "/one/model",
-            "hf:team/tiny",
-            "hf:team/tiny@v2",
-        ] {
-            let model = registrable.model(id).unwrap().unwrap();
+    fn a_registered_model_is_loaded_on_first_use() {
+        let registrable: Registrable = serde_json::from_value(json!({"folders": ["/models"]})).unwrap();
+        for id in ["/models/a.gguf", "hf:team/tiny@v2"] {
+            let model = registrable.model(id);
             assert_eq!((model.id().as_str(), model.path.as_path()), (id, Path::new(id)));
             assert_eq!((model.load, model.idle_timeout), (Load::FirstUse, idle_timeout()));
         }
-        for id in ["a", "models/a", "./a", "../models/a", "puna/tiny", ""] {
-            assert_eq!(registrable.model(id).unwrap(), None, "{id}");
-        }
-        for id in [
-            "/",
-            "/etc",
-            "/modelsx/a",
-            "/models/../etc",
-            "/models/a/../../etc",
-            "/one",
-        ] {
-            let error = registrable.model(id).unwrap_err();
-            assert!(error.message().contains("`registrable.folders`"), "{id}: {error}");
-        }
-        let error = registrable.model("hf:a/b/c").unwrap_err();
-        assert!(error.message().contains("names no model of the hub"), "{error}");
     }
 
     #[test]
     fn a_model_may_stay_for_ever() {
         let registrable: Registrable = serde_json::from_value(json!({"idle_timeout": null})).unwrap();
-        assert_eq!(registrable.model("hf:a/b").unwrap().unwrap().idle_timeout, None);
+        assert_eq!(registrable.model("hf:a/b").idle_timeout, None);
     }
 }

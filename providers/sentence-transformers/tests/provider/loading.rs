@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use futures::future::join_all;
 use puna_api::{ErrorKind, ModelType};
 use serde_json::{Value, json};
 
@@ -219,14 +220,20 @@ async fn a_number_format_that_a_processor_cannot_compute_with_is_refused() {
     );
 }
 
-#[tokio::test]
-async fn a_model_of_the_hub_is_what_was_pulled() {
+/// A cache with one model of the hub, `team/bert`.
+fn cache() -> tempfile::TempDir {
     let cache = tempfile::tempdir().unwrap();
     let commit = "0123456789abcdef0123456789abcdef01234567";
     let model = cache.path().join("models--team--bert");
     copy_into(&fixture("models/bert-mean"), &model.join("snapshots").join(commit));
     fs::create_dir_all(model.join("refs")).unwrap();
     fs::write(model.join("refs/main"), commit).unwrap();
+    cache
+}
+
+#[tokio::test]
+async fn a_model_of_the_hub_is_what_was_pulled() {
+    let cache = cache();
     let config = |path: &str| json!({"models": [{"path": path}]});
 
     let local = Local::with_cache(config("hf:team/bert"), cache.path()).await.unwrap();
@@ -242,6 +249,69 @@ async fn a_model_of_the_hub_is_what_was_pulled() {
         error.message().contains("this server has no cache of models"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_model_outside_the_configuration_can_be_registered() {
+    let (cache, folder) = (cache(), tempfile::tempdir().unwrap());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for name in ["bert-mean", "bert-rerank"] {
+        copy_into(&fixture("models").join(name), path(name).as_ref());
+    }
+    let configured = json!({"models": [{"path": fixture("models/bert-mean"), "id": "m"}]});
+    let configured = Local::start(configured).await.unwrap();
+    let text = json!({"input": "The puna is high."});
+    let vectors = configured.vectors("m", &text).await.unwrap();
+    let config = json!({"registrable": {"folders": [folder.path()]}});
+    let local = Local::with_cache(config, cache.path()).await.unwrap();
+
+    for id in [path("bert-mean"), "hf:team/bert".to_owned()] {
+        let found = local.find(&id).await.unwrap().unwrap();
+        assert_eq!(
+            (&found.provider_model_id, found.model_type),
+            (&id, ModelType::Embedding)
+        );
+        assert_eq!(found.metadata["embedding_dimension"], vectors[0].len());
+        let asked = (0..4).map(|_| local.vectors(&id, &text));
+        for answer in join_all(asked).await {
+            assert_eq!(answer.unwrap(), vectors);
+        }
+    }
+    let found = local.find(&path("bert-rerank")).await.unwrap().unwrap();
+    assert_eq!(found.model_type, ModelType::Rerank);
+    let query = json!({"query": "llama", "items": ["a llama", "a lake"]});
+    local.rerank(&path("bert-rerank"), &query).await.unwrap();
+    // Whoever registers it lists it.
+    assert_eq!(local.models().await.len(), 2);
+
+    // What is loaded needs its files no more; what was released is loaded anew.
+    fs::remove_file(path("bert-mean/config.json")).unwrap();
+    assert_eq!(local.vectors(&path("bert-mean"), &text).await.unwrap(), vectors);
+    local.release(&path("bert-mean"));
+    let error = local.vectors(&path("bert-mean"), &text).await.unwrap_err();
+    assert!(error.message().contains("has no config.json"), "{error}");
+    copy_into(&fixture("models/bert-mean"), path("bert-mean").as_ref());
+    assert_eq!(local.vectors(&path("bert-mean"), &text).await.unwrap(), vectors);
+}
+
+#[tokio::test]
+async fn what_cannot_be_registered_is_told_why() {
+    let folder = copy("bert-mean");
+    fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    let config = json!({"registrable": {"folders": [folder.path()]}});
+    let local = Local::with_cache(config, cache().path()).await.unwrap();
+    for (id, message) in [
+        ("other", "there are: puna/tiny-embed, puna/tiny-rerank; others go by"),
+        (folder.path().to_str().unwrap(), "has no model.safetensors"),
+        ("/etc", "in none of the folders"),
+        ("hf:team/other", "team/other"),
+        ("hf:a/b/c", "names no model of the hub"),
+    ] {
+        let error = local.find(id).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}");
+        assert!(error.message().contains(message), "{error}");
+        local.vectors(id, &json!({"input": "x"})).await.unwrap_err();
+    }
 }
 
 #[tokio::test]

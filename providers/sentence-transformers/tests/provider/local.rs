@@ -62,6 +62,15 @@ impl Local {
         self.services.rerank.as_ref().unwrap().rerank(&context(), request).await
     }
 
+    /// What is known of a model that may be registered.
+    pub(crate) async fn find(&self, id: &str) -> Result<Option<puna_api::ProviderModel>> {
+        self.services.models.as_ref().unwrap().find_model(id).await
+    }
+
+    pub(crate) fn release(&self, id: &str) {
+        self.services.models.as_ref().unwrap().release_model(id);
+    }
+
     pub(crate) async fn models(&self) -> Vec<puna_api::ProviderModel> {
         let models = self.services.models.as_ref().unwrap();
         models.list_models(&context()).await.unwrap()
