@@ -44,9 +44,16 @@ pub struct MistralrsConfig {
     pub max_loaded_bytes: Option<NonZeroU64>,
 
     /// How many answers each model on a GPU works on at the same time. More wait for their turn. A model on a CPU works on one
-    /// at a time, and long answers step aside for those that wait. Default: 32.
+    /// at a time. Default: 32.
     #[serde(default = "max_running")]
     pub max_running: NonZeroUsize,
+
+    /// Seconds that an answer is written, at least, before it steps aside for one that waits, where a model works on one at a
+    /// time. To go on, it is read again from its beginning; it is also written for at least nine times as long as it was read,
+    /// so that no more than a tenth of the time goes there. `null` is never: each answer is written to its end. Default: 10.
+    #[serde(default = "turn", with = "seconds")]
+    #[schemars(with = "Option<f64>")]
+    pub turn: Option<Duration>,
 
     /// How many answers may wait for each model before they begin. More are turned away as too many. Default: 1024.
     #[serde(default = "max_waiting")]
@@ -165,6 +172,7 @@ impl Default for MistralrsConfig {
             max_loaded_models: None,
             max_loaded_bytes: None,
             max_running: max_running(),
+            turn: turn(),
             max_waiting: max_waiting(),
             network: None,
         }
@@ -318,6 +326,11 @@ fn demo_model_alone() -> Vec<LocalModel> {
 
 fn max_running() -> NonZeroUsize {
     NonZeroUsize::MIN.saturating_add(31)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the type of the field")]
+fn turn() -> Option<Duration> {
+    Some(Duration::from_secs(10))
 }
 
 fn max_waiting() -> usize {

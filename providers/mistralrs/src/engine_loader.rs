@@ -70,6 +70,7 @@ pub(crate) struct EngineLoader {
     models: BTreeMap<String, (LocalModel, Meters)>,
     registrable: Registrable,
     max_running: NonZeroUsize,
+    turn: Option<Duration>,
     max_waiting: usize,
     host: Host,
 }
@@ -88,6 +89,7 @@ impl EngineLoader {
                 .collect(),
             registrable: config.registrable,
             max_running: config.max_running,
+            turn: config.turn,
             max_waiting: config.max_waiting,
             host,
         }
@@ -194,6 +196,7 @@ impl Loader for EngineLoader {
             paged_attention: model.paged_attention,
             kv_cache: model.kv_cache.unwrap_or_default(),
             max_running: model.max_running.unwrap_or(self.max_running),
+            turn: self.turn,
             max_waiting: self.max_waiting,
             meters,
             host: self.host.clone(),

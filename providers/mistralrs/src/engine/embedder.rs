@@ -135,6 +135,7 @@ fn load_here(settings: &EngineSettings) -> Result<Embedder> {
             turns: Arc::new(Turns::new(
                 &settings.id,
                 1,
+                None,
                 settings.max_waiting,
                 settings.meters.clone(),
             )),

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use image::DynamicImage;
 use mistralrs::core::{
@@ -61,6 +62,8 @@ pub(crate) struct EngineSettings {
     pub(crate) kv_cache: KvCache,
     /// How many answers run at the same time.
     pub(crate) max_running: NonZeroUsize,
+    /// How long an answer is written, at least, before it steps aside, where one runs at a time; none is to its end.
+    pub(crate) turn: Option<Duration>,
     /// How many answers may wait.
     pub(crate) max_waiting: usize,
     /// What is measured.
@@ -205,6 +208,7 @@ fn load_here(settings: &EngineSettings) -> Result<Engine> {
             turns: Arc::new(Turns::new(
                 &settings.id,
                 at_once.get(),
+                settings.turn,
                 settings.max_waiting,
                 settings.meters.clone(),
             )),

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use mistralrs::core::Response;
 use mistralrs::llguidance::Matcher;
@@ -305,7 +306,9 @@ pub(super) struct Picker(Mutex<Seat>);
 struct Seat {
     answering: Arc<Mutex<Answering>>,
     turns: Arc<Turns>,
-    made: usize,
+    began: Instant,
+    /// How long the engine read before it asked for the first token.
+    reading: Option<Duration>,
     responses: Option<Receiver<Response>>,
     kv_use: KvUse,
     // In this order: whoever hears that the turn is over finds it free.
@@ -326,7 +329,8 @@ impl Picker {
         Self(Mutex::new(Seat {
             answering,
             turns,
-            made: 0,
+            began: Instant::now(),
+            reading: None,
             responses: Some(responses),
             kv_use,
             _turn: turn,
@@ -353,22 +357,25 @@ impl CustomLogitsProcessor for Picker {
 impl Seat {
     /// The token that the engine goes on with, after so many.
     fn pick(&mut self, logits: Vec<f32>, length: usize) -> u32 {
+        let took = self.began.elapsed();
+        let reading = *self.reading.get_or_insert(took);
         self.take_responses();
         self.kv_use.set(length);
         let mut answering = lock(&self.answering);
         answering.begin(length);
         let token = answering.next(logits);
-        self.made += 1;
         #[cfg(test)]
         self.turns.chosen.fetch_add(1, Ordering::Relaxed);
         let length = answering.tokens.len();
         if let Some(token) = token {
-            let stays = answering.sees != Sees::Nothing || !self.turns.is_over(self.made, length);
+            let stays = answering.sees != Sees::Nothing || !self.turns.is_over(reading, took - reading);
             if stays || length >= answering.max_length {
                 return token;
             }
             // The token is kept; the engine is told another one and lets go.
             answering.progress = Progress::SteppedAside;
+            #[cfg(test)]
+            self.turns.stepped_aside.fetch_add(1, Ordering::Relaxed);
         }
         let end_token = answering.end_tokens.of_engine;
         drop(answering);

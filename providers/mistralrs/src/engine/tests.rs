@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use mistralrs::llguidance::Matcher;
 use puna_testkit::TestHost;
 use serde_json::{Value, json};
@@ -11,8 +12,14 @@ use serde_json::{Value, json};
 use super::*;
 use crate::checkpoint::Checkpoint;
 use crate::config::{DType, Device, KvCache, PagedAttention};
+use crate::generation::Next;
+use crate::logprobs::Scored;
 
 async fn demo(host: &TestHost) -> Engine {
+    with_turns(host, None).await
+}
+
+async fn with_turns(host: &TestHost, turn: Option<Duration>) -> Engine {
     let folder = host.host().data_dir().unwrap().join("model");
     puna_tiny_model::write(&folder).unwrap();
     Engine::load(EngineSettings {
@@ -27,6 +34,7 @@ async fn demo(host: &TestHost) -> Engine {
         paged_attention: PagedAttention::Auto,
         kv_cache: KvCache::default(),
         max_running: NonZeroUsize::MIN,
+        turn,
         max_waiting: 16,
         meters: Meters::unread(),
         host: host.host(),
@@ -194,6 +202,76 @@ fn endless() -> GenerationRequest {
         held: Held::Nothing,
         top_logprobs: None,
         scores_prompt: false,
+    }
+}
+
+async fn written(engine: &Engine, request: GenerationRequest) -> Vec<Scored> {
+    let count = request.max_tokens;
+    let mut generation = engine.generate(request).await.unwrap();
+    let mut written = Vec::new();
+    for _ in 0..count {
+        match generation.next().await.unwrap() {
+            Next::Token(token) => written.push(token),
+            other => panic!("{other:?} after {} tokens", written.len()),
+        }
+    }
+    written
+}
+
+/// What steps aside goes on as if it had not, whatever it is held to.
+#[tokio::test]
+async fn answers_that_step_aside_are_those_that_do_not() {
+    let host = TestHost::new().unwrap();
+    let engine = with_turns(&host, Some(Duration::ZERO)).await;
+    let form = engine
+        .grammar(Form::Regex("[a-f ]{4000}".to_owned()), Thinking::Never)
+        .unwrap();
+    let long = GenerationRequest {
+        max_tokens: 400,
+        top_logprobs: Some(2),
+        ..endless()
+    };
+    let sampled = |seed: u64, frequency_penalty: f64| GenerationRequest {
+        sampling: crate::sampling::Sampling {
+            seed: Some(seed),
+            frequency_penalty,
+            ..endless().sampling
+        },
+        prompt: (1..20 * u32::try_from(seed).unwrap()).collect(),
+        ..long.clone()
+    };
+    let requests = [
+        sampled(1, 0.0),
+        sampled(2, 0.5),
+        GenerationRequest {
+            held: Held::Whole(form),
+            ..sampled(3, 0.0)
+        },
+        GenerationRequest {
+            sampling: crate::sampling::Sampling {
+                temperature: 0.0,
+                ..endless().sampling
+            },
+            ..long.clone()
+        },
+    ];
+    let mut alone = Vec::new();
+    for request in &requests {
+        alone.push(written(&engine, request.clone()).await);
+    }
+    assert_eq!(engine.turns.stepped_aside.load(Ordering::Relaxed), 0);
+
+    let together = join_all(requests.iter().map(|request| written(&engine, request.clone()))).await;
+
+    let stepped_aside = engine.turns.stepped_aside.load(Ordering::Relaxed);
+    assert!(stepped_aside >= 4, "{stepped_aside} times");
+    let tokens = |answer: &[Scored]| answer.iter().map(|scored| scored.token).collect::<Vec<_>>();
+    for (alone, together) in alone.iter().zip(&together) {
+        assert_eq!(tokens(alone), tokens(together));
+        for (one, other) in alone.iter().zip(together) {
+            let logprob = |scored: &Scored| scored.likelihood.as_ref().unwrap().logprob;
+            assert!((logprob(one) - logprob(other)).abs() < 1e-3, "{one:?} {other:?}");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use metrics::Counter;
 use puna_api::{Error, Result};
@@ -10,21 +11,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::error;
 use crate::meters::{Counted, Meters};
 
-/// The fewest tokens that an answer may make before it steps aside for one that waits.
-const SHORTEST_TURN: usize = 32;
+/// How many times as long as it was read an answer is written in a turn, at least: of all time, reading again takes a tenth at most.
+const WRITING_PER_READING: u32 = 9;
 
 /// Answers come to their turn in the order in which they ask for it.
 ///
 /// Where the engine works on one answer at a time, a long one steps aside now and then for those that wait. To go on it has to be
-/// read again from its beginning, which is much quicker than making it, but not free; so the longer an answer is, the longer is
-/// its turn.
+/// read again from its beginning, which is quicker than writing it, but not free; so the longer that takes, the longer is its turn.
 #[derive(Debug)]
 pub(super) struct Turns {
     model: String,
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
     max_waiting: usize,
-    steps_aside: bool,
+    /// How long an answer is written, at least, before it steps aside; none where it never does.
+    shortest: Option<Duration>,
     meters: Meters,
     /// Lets a test end the engine as a defect of its own would.
     #[cfg(test)]
@@ -32,6 +33,9 @@ pub(super) struct Turns {
     /// The tokens that were chosen in all turns.
     #[cfg(test)]
     pub(super) chosen: AtomicUsize,
+    /// How often an answer stepped aside.
+    #[cfg(test)]
+    pub(super) stepped_aside: AtomicUsize,
 }
 
 /// A turn, which ends when this is dropped.
@@ -42,19 +46,28 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// Turns for `at_once` answers at the same time, and for `max_waiting` that wait to begin.
-    pub(super) fn new(model: &str, at_once: usize, max_waiting: usize, meters: Meters) -> Self {
+    /// Turns for `at_once` answers at the same time, and for `max_waiting` that wait to begin. Where it is but one, an answer steps
+    /// aside when it was written for as long as `shortest`, if that is given.
+    pub(super) fn new(
+        model: &str,
+        at_once: usize,
+        shortest: Option<Duration>,
+        max_waiting: usize,
+        meters: Meters,
+    ) -> Self {
         Self {
             model: model.to_owned(),
             free: Arc::new(Semaphore::new(at_once)),
             waiting: AtomicUsize::new(0),
             max_waiting,
-            steps_aside: at_once == 1,
+            shortest: shortest.filter(|_| at_once == 1),
             meters,
             #[cfg(test)]
             defect: false.into(),
             #[cfg(test)]
             chosen: AtomicUsize::new(0),
+            #[cfg(test)]
+            stepped_aside: AtomicUsize::new(0),
         }
     }
 
@@ -99,14 +112,15 @@ impl Turns {
         }
     }
 
-    /// Whether an answer should step aside that has made so many tokens in its turn, and has so many with its prompt.
-    pub(super) fn is_over(&self, made: usize, length: usize) -> bool {
-        self.steps_aside && made >= SHORTEST_TURN.max(length / 4) && self.waiting.load(Ordering::Relaxed) > 0
+    /// Whether an answer should step aside whose turn went into `reading` it and then into `writing`.
+    pub(super) fn is_over(&self, reading: Duration, writing: Duration) -> bool {
+        let shortest = |shortest: Duration| shortest.max(reading * WRITING_PER_READING);
+        self.shortest.is_some_and(|given| writing >= shortest(given)) && self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Whether answers step aside at all.
     pub(super) fn steps_aside(&self) -> bool {
-        self.steps_aside
+        self.shortest.is_some()
     }
 }
 
@@ -149,9 +163,11 @@ mod tests {
 
     use super::*;
 
+    const TURN: Option<Duration> = Some(Duration::from_secs(2));
+
     #[tokio::test]
     async fn turns_come_in_order_and_waiting_is_bounded() {
-        let turns = Turns::new("m", 1, 2, Meters::unread());
+        let turns = Turns::new("m", 1, TURN, 2, Meters::unread());
         let first = turns.first().await.unwrap();
         let (mut second, mut third) = (Box::pin(turns.first()), Box::pin(turns.first()));
         assert!(second.as_mut().now_or_never().is_none() && third.as_mut().now_or_never().is_none());
@@ -168,21 +184,31 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_answer_steps_aside_only_for_others() {
-        let turns = Turns::new("m", 1, 2, Meters::unread());
+        let turns = Turns::new("m", 1, TURN, 2, Meters::unread());
         let _first = turns.first().await.unwrap();
-        assert!(!turns.is_over(1_000, 1_000));
+        let is_over = |reading, writing| turns.is_over(Duration::from_millis(reading), Duration::from_millis(writing));
+        assert!(!is_over(1, 10_000));
         let mut second = Box::pin(turns.first());
         assert!(second.as_mut().now_or_never().is_none());
-        assert!(!turns.is_over(31, 40) && turns.is_over(32, 40));
-        assert!(!turns.is_over(249, 1_000) && turns.is_over(250, 1_000));
+        assert!(!is_over(1, 1_999) && is_over(1, 2_000));
+        assert!(!is_over(1_000, 8_999) && is_over(1_000, 9_000));
+    }
+
+    #[tokio::test]
+    async fn without_a_length_of_turns_nobody_steps_aside() {
+        let turns = Turns::new("m", 1, None, 2, Meters::unread());
+        let _first = turns.first().await.unwrap();
+        let mut second = Box::pin(turns.first());
+        assert!(second.as_mut().now_or_never().is_none());
+        assert!(!turns.is_over(Duration::ZERO, Duration::from_secs(1_000)) && !turns.steps_aside());
     }
 
     #[tokio::test]
     async fn with_many_turns_at_once_nobody_steps_aside() {
-        let turns = Turns::new("m", 2, 2, Meters::unread());
+        let turns = Turns::new("m", 2, TURN, 2, Meters::unread());
         let _both = (turns.first().await.unwrap(), turns.first().await.unwrap());
         let mut third = Box::pin(turns.first());
         assert!(third.as_mut().now_or_never().is_none());
-        assert!(!turns.is_over(1_000, 1_000) && !turns.steps_aside());
+        assert!(!turns.is_over(Duration::ZERO, Duration::from_secs(1_000)) && !turns.steps_aside());
     }
 }

@@ -103,7 +103,7 @@ fn short_model() -> tempfile::TempDir {
 #[tokio::test]
 async fn the_whole_context_can_be_used() {
     let folder = short_model();
-    let config = json!({"models": [{"path": folder.path(), "id": DEMO_MODEL}]});
+    let config = json!({"models": [{"path": folder.path(), "id": DEMO_MODEL}], "turn": 0});
     let local = Local::start(config).await.unwrap();
     for prompt in [SHORT_CONTEXT - 1, SHORT_CONTEXT - 40] {
         let tokens: Vec<u64> = (0..prompt).map(|number| number % 1_000).collect();

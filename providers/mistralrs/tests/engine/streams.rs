@@ -28,7 +28,7 @@ async fn sixty_four_streams_finish_together() {
 
 #[tokio::test]
 async fn a_dropped_stream_frees_the_engine_and_disturbs_nobody() {
-    let local = Local::demo().await;
+    let local = Local::start(json!({"turn": 0})).await.unwrap();
     let mut stream = local.open(&long("Count for ever.", CONTEXT)).await.unwrap();
     for _ in 0..4 {
         stream.next().await.unwrap().unwrap();
