@@ -4,6 +4,7 @@ mod direct;
 mod figures;
 mod streams;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
+use tokenizers::Tokenizer;
 
 use crate::affinity::Cores;
 use crate::error::{Context as _, Error, Result};
@@ -83,7 +85,7 @@ pub fn run(options: &EngineOptions) -> Result<()> {
         report::say(&format!("measuring with {}", model.display()));
         let bench = Bench {
             options,
-            end_tokens: end_tokens(&model)?,
+            withheld: withheld(&model)?,
             model,
             folder: folder.path().to_owned(),
         };
@@ -120,8 +122,23 @@ fn models(options: &EngineOptions) -> Result<Vec<PathBuf>> {
     Ok(vec![tiny, large])
 }
 
-/// The tokens that end an answer, so that both sides can be kept from them.
-fn end_tokens(model: &Path) -> Result<Vec<u64>> {
+/// The tokens that both sides are kept from: those that end an answer, and those that are no text on their own, such as half a
+/// character, with which a server waits for the rest.
+fn withheld(model: &Path) -> Result<BTreeSet<u64>> {
+    let mut withheld = end_tokens(model)?;
+    let path = model.join("tokenizer.json");
+    let tokenizer = Tokenizer::from_file(&path).map_err(|cause| Error::new(format!("{}: {cause}", path.display())))?;
+    for token in tokenizer.get_vocab(true).into_values() {
+        let text = tokenizer.decode(&[token], true).unwrap_or_default();
+        if text.is_empty() || text.contains(char::REPLACEMENT_CHARACTER) {
+            withheld.insert(token.into());
+        }
+    }
+    Ok(withheld)
+}
+
+/// The tokens that end an answer.
+fn end_tokens(model: &Path) -> Result<BTreeSet<u64>> {
     let path = model.join("generation_config.json");
     let text = fs::read(&path).while_trying(|| format!("read {}", path.display()))?;
     let config: Value = serde_json::from_slice(&text).while_trying(|| format!("read {}", path.display()))?;
@@ -135,7 +152,7 @@ fn end_tokens(model: &Path) -> Result<Vec<u64>> {
 struct Bench<'a> {
     options: &'a EngineOptions,
     model: PathBuf,
-    end_tokens: Vec<u64>,
+    withheld: BTreeSet<u64>,
     folder: PathBuf,
 }
 
@@ -156,13 +173,7 @@ impl Bench<'_> {
                         self.ask(address, 1)?;
                         self.ask(address, streams)?
                     } else {
-                        direct::run(
-                            &self.options.direct,
-                            &self.model,
-                            &self.end_tokens,
-                            streams,
-                            self.options,
-                        )?
+                        direct::run(&self.options.direct, &self.model, &self.withheld, streams, self.options)?
                     };
                     let wanted = streams as u64 * self.options.tokens;
                     if run.tokens != wanted {
@@ -206,7 +217,7 @@ impl Bench<'_> {
 
     fn body(&self, tokens: u64) -> Value {
         let bias: serde_json::Map<String, Value> = self
-            .end_tokens
+            .withheld
             .iter()
             .map(|token| (token.to_string(), json!(-100)))
             .collect();
@@ -249,5 +260,32 @@ impl Bench<'_> {
             began.elapsed().as_secs_f64()
         ));
         slope(&looks).ok_or_else(|| Error::new("--sequential is too small to tell a slope"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_by_itself_is_withheld() {
+        let folder = tempfile::tempdir().unwrap();
+        puna_tiny_model::write(folder.path()).unwrap();
+        let tokenizer = Tokenizer::from_file(folder.path().join("tokenizer.json")).unwrap();
+        let id = |token: &str| u64::from(tokenizer.token_to_id(token).unwrap());
+
+        let withheld = withheld(folder.path()).unwrap();
+
+        // In byte-level vocabularies, `Ã` is the byte C3, and `Ġ` a space.
+        for (token, is_withheld) in [
+            ("<|eot_id|>", true),
+            ("<|start_header_id|>", true),
+            ("Ã", true),
+            ("a", false),
+            ("Ġ", false),
+        ] {
+            assert_eq!(withheld.contains(&id(token)), is_withheld, "{token}");
+        }
+        assert!(withheld.len() < 256, "{}", withheld.len());
     }
 }

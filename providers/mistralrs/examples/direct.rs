@@ -1,8 +1,8 @@
 //! Calls the engine with nothing between, for `puna-bench engine` to compare the server with.
 //!
-//! `direct MODEL STREAMS TOKENS AT_ONCE END_TOKENS PROMPT` loads a checkpoint folder, makes STREAMS answers of TOKENS tokens to the same prompt at the
+//! `direct MODEL STREAMS TOKENS AT_ONCE WITHHELD PROMPT` loads a checkpoint folder, makes STREAMS answers of TOKENS tokens to the same prompt at the
 //! same time, of which the engine is given AT_ONCE together, and prints a line of JSON: the tokens of all, how long they took, and when each began.
-//! END_TOKENS, separated by commas, are not chosen, so that no answer ends early.
+//! WITHHELD are tokens, separated by commas, that are not chosen.
 
 #![expect(clippy::print_stdout, reason = "the answer goes to whoever called")]
 
@@ -63,10 +63,10 @@ struct Answer {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, streams, tokens, at_once, end_tokens, prompt] = &arguments[..] else {
-        return Err("usage: direct MODEL STREAMS TOKENS AT_ONCE END_TOKENS PROMPT".into());
+    let [model, streams, tokens, at_once, withheld, prompt] = &arguments[..] else {
+        return Err("usage: direct MODEL STREAMS TOKENS AT_ONCE WITHHELD PROMPT".into());
     };
-    let end_tokens: std::result::Result<Vec<u32>, _> = end_tokens
+    let withheld: std::result::Result<Vec<u32>, _> = withheld
         .split(',')
         .filter(|it| !it.is_empty())
         .map(str::parse)
@@ -77,7 +77,7 @@ async fn main() -> Result<()> {
         tokens: tokens.parse()?,
         at_once: Semaphore::new(at_once),
         never: Arc::new(Never {
-            tokens: end_tokens?,
+            tokens: withheld?,
             mask: OnceLock::new(),
         }),
         prompt: prompt.clone(),

@@ -1,5 +1,6 @@
 //! The engine without a server: a program of its provider's that calls it and says how fast it was.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -18,11 +19,11 @@ pub(crate) const PROMPT: &str = "The puna is the high grassland where llamas liv
 pub(crate) fn run(
     program: &Path,
     model: &Path,
-    end_tokens: &[u64],
+    withheld: &BTreeSet<u64>,
     streams: usize,
     options: &EngineOptions,
 ) -> Result<Streams> {
-    let end_tokens: Vec<String> = end_tokens.iter().map(u64::to_string).collect();
+    let withheld: Vec<String> = withheld.iter().map(u64::to_string).collect();
     let output = Command::new(program)
         .arg(model)
         .args([
@@ -30,7 +31,7 @@ pub(crate) fn run(
             options.tokens.to_string(),
             options.at_once.to_string(),
         ])
-        .arg(end_tokens.join(","))
+        .arg(withheld.join(","))
         .arg(PROMPT)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
