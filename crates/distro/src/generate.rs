@@ -13,8 +13,6 @@ use crate::{CrateSource, Distribution, Error, GitReference, ProviderCrate, Resul
 /// The command that generated files name.
 pub const GENERATED_BY: &str = "cargo xtask build-distro";
 
-const ALLOCATOR: &str = "mimalloc = { version = \"0.1\", default-features = false }";
-
 /// The workspace that the framework's crates come from, as far as a generated crate takes after it.
 pub(crate) struct Workspace {
     root: PathBuf,
@@ -138,11 +136,11 @@ fn main_text(command: &str, libraries: &[String]) -> String {
          use puna_api::ProviderSpec;\n\
          \n\
          #[global_allocator]\n\
-         static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;\n\
+         static ALLOCATOR: puna_allocator::Allocator = puna_allocator::Allocator;\n\
          \n\
          const LINKED: &[ProviderSpec] = &[\n{entries}];\n\
          \n\
-         fn main() -> ExitCode {{\n    puna_cli::main(LINKED)\n}}\n"
+         fn main() -> ExitCode {{\n    puna_allocator::keep_freed_memory();\n    puna_cli::main(LINKED)\n}}\n"
     )
 }
 
@@ -153,6 +151,7 @@ fn manifest_text(
     profiles: &Table,
 ) -> Result<String> {
     let name = &distribution.name;
+    let allocator = quote_path(&workspace.root.join("crates/allocator"))?;
     let api = quote_path(&workspace.root.join("crates/api"))?;
     let cli = quote_path(&workspace.root.join("crates/cli"))?;
     let mut text = format!(
@@ -168,7 +167,7 @@ fn manifest_text(
          path = \"src/main.rs\"\n\
          \n\
          [dependencies]\n\
-         {ALLOCATOR}\n\
+         puna-allocator = {{ path = {allocator} }}\n\
          puna-api = {{ path = {api} }}\n\
          puna-cli = {{ path = {cli} }}\n",
         version = quote(&workspace.version),
@@ -309,6 +308,10 @@ mod tests {
             assert!(dependencies.get(name).is_some_and(Value::is_table), "{text}");
         }
         assert_eq!(dependencies["puna-cli"]["path"].as_str(), Some("/puna/crates/cli"));
+        assert_eq!(
+            dependencies["puna-allocator"]["path"].as_str(),
+            Some("/puna/crates/allocator")
+        );
         assert_eq!(
             manifest["profile"]["dev"]["package"]["engine"]["opt-level"].as_integer(),
             Some(0)

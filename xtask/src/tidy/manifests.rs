@@ -37,13 +37,15 @@ pub(super) fn check(tree: &Tree<'_>, violations: &mut Vec<String>) -> Result {
         let (folder, names) = entry?;
         manifests.extend(names.into_iter().map(|name| format!("{folder}/{name}/Cargo.toml")));
     }
+    let root = read(tree, "Cargo.toml")?;
     let mut used = BTreeSet::new();
     for path in manifests {
         let manifest = read(tree, &path)?;
+        check_lints(&path, &manifest, &root, violations);
         check_manifest(&path, &manifest, violations);
         used.extend(dependencies(&manifest).into_iter().map(|it| it.name));
     }
-    check_versions(&read(tree, "Cargo.toml")?, &used, violations);
+    check_versions(&root, &used, violations);
     Ok(())
 }
 
@@ -64,16 +66,29 @@ fn check_versions(root: &Table, used: &BTreeSet<String>, violations: &mut Vec<St
     }));
 }
 
+/// A crate that calls C has the lints of the workspace too, but for the one that cannot be lifted where it is forbidden.
+fn check_lints(path: &str, manifest: &Table, root: &Table, violations: &mut Vec<String>) {
+    let lints = manifest.get("lints");
+    let takes_them = lints.and_then(|lints| lints.get("workspace")).and_then(Value::as_bool) == Some(true);
+    let mut with_calls_to_c = root
+        .get("workspace")
+        .and_then(|workspace| workspace.get("lints"))
+        .cloned();
+    if let Some(level) = with_calls_to_c
+        .as_mut()
+        .and_then(|lints| lints.get_mut("rust")?.get_mut("unsafe_code"))
+    {
+        *level = "deny".into();
+    }
+    if !takes_them && (lints.is_none() || lints != with_calls_to_c.as_ref()) {
+        violations.push(format!(
+            "{path}: must take its lints from the workspace, `[lints] workspace = true`, or to call C, have the same with `unsafe_code = \"deny\"`"
+        ));
+    }
+}
+
 fn check_manifest(path: &str, manifest: &Table, violations: &mut Vec<String>) {
     let mut violate = |message: String| violations.push(format!("{path}: {message}"));
-    if manifest
-        .get("lints")
-        .and_then(|lints| lints.get("workspace"))
-        .and_then(Value::as_bool)
-        != Some(true)
-    {
-        violate("must take its lints from the workspace: `[lints] workspace = true`".to_owned());
-    }
     for dependency in dependencies(manifest) {
         let name = &dependency.name;
         if dependency.value.get("workspace").and_then(Value::as_bool) != Some(true) {
@@ -137,11 +152,7 @@ mod tests {
 
     fn violations(path: &str, manifest: &str) -> Vec<String> {
         let mut violations = Vec::new();
-        check_manifest(
-            path,
-            &format!("[lints]\nworkspace = true\n{manifest}").parse().unwrap(),
-            &mut violations,
-        );
+        check_manifest(path, &manifest.parse().unwrap(), &mut violations);
         violations
     }
 
@@ -191,6 +202,24 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn lints_are_those_of_the_workspace() {
+        let root = "[workspace.lints.rust]\nunsafe_code = \"forbid\"\nmissing_docs = \"warn\"";
+        for (manifest, is_right) in [
+            ("[lints]\nworkspace = true", true),
+            ("[lints.rust]\nunsafe_code = \"deny\"\nmissing_docs = \"warn\"", true),
+            ("[lints.rust]\nunsafe_code = \"allow\"\nmissing_docs = \"warn\"", false),
+            ("[lints.rust]\nunsafe_code = \"deny\"", false),
+            ("", false),
+        ] {
+            let mut violations = Vec::new();
+            let manifest: Table = manifest.parse().unwrap();
+            check_lints("x", &manifest, &root.parse().unwrap(), &mut violations);
+            assert_eq!(violations.is_empty(), is_right, "{manifest}: {violations:?}");
+        }
+    }
+
     #[test]
     fn versions_that_no_crate_takes_are_told() {
         let root = "[workspace.dependencies]\nserde = \"1\"\nrand = { version = \"0.9\" }"
